@@ -1,0 +1,51 @@
+//! Trip 2 and later: a certificate over one's own head locks it, and only then are shares given.
+
+use super::{CLOCK_MS, Custodian, Peer};
+use crate::{
+    attempt::Advanced,
+    message::{Commit, Committed},
+    step::{Change, Step},
+};
+use quorate_rules::Refusal;
+
+impl Custodian {
+    /// Answers a commit: checks the certificate and the lists, locks, and uses the sessions.
+    pub fn commit(&mut self, peer: Peer, message: &Commit, now_ms: u64) -> Result<Step<Committed>, Refusal> {
+        self.check_peer(peer, &message.origin)?;
+        self.check_votes()?;
+        let (view, head) = (message.certificate.view, message.certificate.head);
+        let quorum = message.certificate.verify(&self.committee)?;
+        if view < self.view {
+            return Err(Refusal::LowerView);
+        }
+        if view > self.view || head != self.highest() {
+            return Err(Refusal::QuorumForAnotherHead);
+        }
+        let (_, slot) = self.attempts.get_mut(&(head, message.attempt)).ok_or(Refusal::NoSuchAttempt)?;
+        let open = slot.as_ref().ok_or(Refusal::NoSuchAttempt)?;
+        if open.context().view != view {
+            return Err(Refusal::NoSuchAttempt);
+        }
+        let lists = open.read_lists(&self.committee, message)?;
+        // From here on the nonces are gone from the table, whatever happens next.
+        let open = slot.take().ok_or(Refusal::NoSuchAttempt)?;
+
+        let was_certified = self.certified.head() == head;
+        let raised = self.raise_lock(&message.certificate)?;
+        let mut change = Change::default();
+        if raised || !was_certified {
+            change = self.state_change();
+        }
+        if self.keys.retire_but(self.certified.registry().keys()) {
+            change.retire_shares_but = self.certified.registry().keys().map(|keys| keys.transcript.0);
+        }
+        let late = now_ms > self.certified.time_ms().saturating_add(CLOCK_MS);
+        let me = (self.identity.number, &self.identity.key);
+        let Advanced { outputs, refused, rest } = open.advance(&lists, &quorum, me, late)?;
+        if let Some((_, slot)) = self.attempts.get_mut(&(head, message.attempt)) {
+            *slot = rest;
+        }
+        let refused = refused.iter().map(|(index, refusal)| (*index, refusal.code().to_owned())).collect();
+        Ok(Step::new(change, Committed { outputs, refused }))
+    }
+}

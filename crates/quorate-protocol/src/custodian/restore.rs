@@ -1,0 +1,144 @@
+//! Starting: from nothing, or from what the last run made durable.
+
+use super::{Custodian, Identity};
+use crate::{
+    Committee, QuorumCertificate, View,
+    batch::{self, Seen},
+    dkg::Ceremony,
+    key_ring::KeyRing,
+    message::{LogEntry, Standing},
+    saved::{SavedState, SavedTip},
+    step::{Change, Step},
+    tip::Tip,
+};
+use quorate_rules::{Refusal, Registry, cbor::Canonical};
+use quorate_tlog::range::CompactRange;
+use rand_core::{CryptoRng, RngCore};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What was found on disk.
+#[derive(Debug, Default)]
+pub struct Saved {
+    /// The state record.
+    pub state: Option<Vec<u8>>,
+    /// The registry record.
+    pub registry: Option<Vec<u8>>,
+    /// Index of the first entry in [`Saved::tail`].
+    pub tail_from: u64,
+    /// The last entries, at least those above the settled head and those of the last [`super::REPLAY_WINDOW_MS`].
+    pub tail: Vec<LogEntry>,
+}
+
+/// A custodian as it starts; persisting the step makes the new incarnation durable before anybody hears of it.
+pub type Restored = Step<Custodian>;
+
+impl Custodian {
+    /// Starts a custodian; it joins first. [`Refusal::Malformed`] if what is on disk does not fit together.
+    pub fn restore(
+        identity: Identity,
+        committee: Committee,
+        keys: KeyRing,
+        saved: &Saved,
+        rng: &mut (impl CryptoRng + RngCore),
+    ) -> Result<Restored, Refusal> {
+        let mut challenge = [0; 32];
+        rng.fill_bytes(&mut challenge);
+        let mut custodian = Self {
+            ceremony: Ceremony::idle(),
+            identity,
+            keys,
+            standing: Standing::Joining,
+            incarnation: 1,
+            challenge,
+            view: View(0),
+            last_vote: None,
+            lock: None,
+            settled: Tip::empty(),
+            certified: Tip::empty(),
+            tentative: None,
+            saved_registry: Arc::new(Registry::new()),
+            newest: BTreeMap::new(),
+            seen: Seen::default(),
+            attempts: BTreeMap::new(),
+            committee,
+        };
+        if let Some(state) = &saved.state {
+            let state = SavedState::from_canonical(state).map_err(|_| Refusal::Malformed)?;
+            custodian.load(&state, saved)?;
+        }
+        let change = Change { state: Some(custodian.saved_state().to_canonical()), ..Change::default() };
+        Ok(Step::new(change, custodian))
+    }
+
+    fn load(&mut self, state: &SavedState, saved: &Saved) -> Result<(), Refusal> {
+        if state.version != 1 {
+            return Err(Refusal::Malformed);
+        }
+        let registry = match &saved.registry {
+            Some(bytes) => Arc::new(Registry::from_saved(bytes).map_err(|_| Refusal::Malformed)?),
+            None => Arc::new(Registry::new()),
+        };
+        self.incarnation = state.incarnation.checked_add(1).ok_or(Refusal::Malformed)?;
+        self.standing = if state.amnesic { Standing::Amnesic } else { Standing::Joining };
+        self.view = state.view;
+        self.last_vote = state.last_vote;
+        self.newest = state.newest.iter().map(|held| (held.custodian, held.clone())).collect();
+        self.settled = read_tip(&state.settled, &registry)?;
+        self.saved_registry = registry;
+        self.certified = self.replay(&self.settled, range_of(&state.certified)?.size(), saved)?;
+        if SavedTip::from(&self.certified) != state.certified {
+            return Err(Refusal::Malformed);
+        }
+        self.lock = check_lock(&self.committee, state.lock.clone(), &self.certified)?;
+        self.load_tail(state, saved)
+    }
+
+    fn load_tail(&mut self, state: &SavedState, saved: &Saved) -> Result<(), Refusal> {
+        if let Some(size) = state.tentative {
+            let tip = self.replay(&self.certified, size, saved)?;
+            if self.last_vote.is_none_or(|vote| tip.head() != vote.head) {
+                return Err(Refusal::Malformed);
+            }
+            self.tentative = Some(tip);
+        }
+        for (index, entry) in (saved.tail_from..).zip(&saved.tail) {
+            if let (Some(jti), Some(dies_ms)) = (entry.jti, entry.dies_ms) {
+                self.seen.insert(jti.0, index, dies_ms);
+            }
+        }
+        Ok(())
+    }
+
+    /// The tip of `size` on top of `base`, from the saved entries.
+    fn replay(&self, base: &Tip, size: u64, saved: &Saved) -> Result<Tip, Refusal> {
+        let offset = |index: u64| index.checked_sub(saved.tail_from).and_then(|offset| usize::try_from(offset).ok());
+        let from = base.head().size;
+        if from == size {
+            return Ok(base.clone());
+        }
+        let (Some(first), Some(end)) = (offset(from), offset(size)) else { return Err(Refusal::Malformed) };
+        let entries = saved.tail.get(first..end).ok_or(Refusal::Malformed)?;
+        batch::follow(base, &self.committee, entries)
+    }
+}
+
+fn read_tip(saved: &SavedTip, registry: &Arc<Registry>) -> Result<Tip, Refusal> {
+    Ok(Tip::from_parts(range_of(saved)?, Arc::clone(registry), saved.time_ms))
+}
+
+fn range_of(saved: &SavedTip) -> Result<CompactRange, Refusal> {
+    CompactRange::decode(&saved.range).map_err(|_| Refusal::Malformed)
+}
+
+fn check_lock(
+    committee: &Committee,
+    lock: Option<QuorumCertificate>,
+    certified: &Tip,
+) -> Result<Option<QuorumCertificate>, Refusal> {
+    let Some(lock) = lock else { return Ok(None) };
+    // While it follows in pieces a custodian may hold less than its lock or more than it, but at one size it is the same head.
+    let quorum = lock.verify(committee).map_err(|_| Refusal::Malformed)?;
+    let same_size = quorum.head().size == certified.head().size;
+    if same_size && quorum.head() != certified.head() { Err(Refusal::Malformed) } else { Ok(Some(lock)) }
+}

@@ -1,0 +1,254 @@
+//! Names that appear in tokens, records and messages, each with its bounds.
+
+use minicbor::{Decode, Decoder, Encode, Encoder};
+use std::fmt;
+
+/// The text is not a name of this kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a valid {kind}: {rule}")]
+pub struct BadName {
+    kind: &'static str,
+    rule: &'static str,
+}
+
+macro_rules! names {
+    ($($(#[doc = $doc:literal])+ $name:ident, $kind:literal, $max:literal, $rule:literal, $allowed:expr;)+) => {$(
+        $(#[doc = $doc])+
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Checks the text against this name's alphabet and length.
+            pub fn new(text: impl Into<String>) -> Result<Self, BadName> {
+                let text = text.into();
+                let allowed: fn(u8) -> bool = $allowed;
+                if text.is_empty() || text.len() > $max || !text.bytes().all(allowed) {
+                    return Err(BadName { kind: $kind, rule: $rule });
+                }
+                Ok(Self(text))
+            }
+
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:?}", self.0)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = BadName;
+            fn from_str(text: &str) -> Result<Self, BadName> {
+                Self::new(text)
+            }
+        }
+
+        impl<C> Encode<C> for $name {
+            fn encode<W: minicbor::encode::Write>(
+                &self,
+                e: &mut Encoder<W>,
+                _: &mut C,
+            ) -> Result<(), minicbor::encode::Error<W::Error>> {
+                e.str(&self.0)?.ok()
+            }
+        }
+
+        impl<'b, C> Decode<'b, C> for $name {
+            fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+                Self::new(d.str()?).map_err(|_| minicbor::decode::Error::message($kind))
+            }
+        }
+    )+};
+}
+
+names! {
+    /// Client identifier (RFC 6749 §2.2), narrowed to characters that mean nothing in URLs, paths and tag keys.
+    ClientId, "client id", 64, "1 to 64 of A-Z a-z 0-9 . _ ~ -",
+        |b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'~' | b'-');
+    /// Identifier of an administrator, a custodian or a gateway.
+    PartyName, "party name", 64, "1 to 64 of a-z 0-9 . -",
+        |b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-');
+    /// One scope token (RFC 6749 §3.3).
+    ScopeToken, "scope token", 64, "1 to 64 printable ASCII characters except space, quote and backslash",
+        |b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\');
+    /// Audience of an access token (RFC 8707: an absolute URI; RFC 7519: any string without control characters).
+    Audience, "audience", 256, "1 to 256 printable ASCII characters except space, quote and backslash",
+        |b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\');
+    /// What people read; never compared, never in a token.
+    DisplayName, "display name", 128, "1 to 128 bytes without control characters",
+        |b| b >= 0x20 && b != 0x7f;
+}
+
+/// The issuer identifier (RFC 8414 §2): scheme and authority only — no path, query or fragment, not even a closing slash.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Issuer(String);
+
+impl Issuer {
+    /// Accepts `https://host[:port]`, and `http://` for loopback names only.
+    pub fn new(text: impl Into<String>) -> Result<Self, BadName> {
+        const RULE: &str = "https://host[:port] in lower case without path or closing slash (http:// only for localhost, 127.0.0.1, [::1])";
+        let text = text.into();
+        let bad = BadName { kind: "issuer", rule: RULE };
+        let (authority, plain) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
+            (Some(authority), _) => (authority, false),
+            (None, Some(authority)) => (authority, true),
+            (None, None) => return Err(bad),
+        };
+        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-' | b':' | b'[' | b']');
+        if authority.is_empty() || authority.len() > 200 || !authority.bytes().all(allowed) {
+            return Err(bad);
+        }
+        let host = match authority.rsplit_once(':') {
+            Some((host, port)) if port.parse::<u16>().is_ok_and(|p| p != 0 && p.to_string() == port) => host,
+            Some((_, _)) if !authority.ends_with(']') => return Err(bad),
+            _ => authority,
+        };
+        if host.is_empty() || (plain && !matches!(host, "localhost" | "127.0.0.1" | "[::1]")) {
+            return Err(bad);
+        }
+        Ok(Self(text))
+    }
+
+    /// The exact issuer string.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Host and port, without the scheme.
+    pub fn authority(&self) -> &str {
+        self.0.split_once("://").map_or("", |(_, authority)| authority)
+    }
+
+    /// Origin of the tenant's log number `number` (C2SP tlog-checkpoint): `<host[:port]>/log/<number>`.
+    pub fn log_origin(&self, number: u64) -> String {
+        format!("{}/log/{number}", self.authority())
+    }
+}
+
+impl fmt::Display for Issuer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Issuer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+impl<C> Encode<C> for Issuer {
+    fn encode<W: minicbor::encode::Write>(
+        &self,
+        e: &mut Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        e.str(&self.0)?.ok()
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Issuer {
+    fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+        Self::new(d.str()?).map_err(|_| minicbor::decode::Error::message("issuer"))
+    }
+}
+
+/// A set of scope tokens, sorted and unique; its text form is separated by single spaces.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Scope(std::collections::BTreeSet<ScopeToken>);
+
+impl Scope {
+    /// Most tokens in one scope.
+    pub const MAX: usize = 64;
+
+    /// Reads `scope` as clients send it: tokens separated by single spaces, any order, repeated ones counted once.
+    pub fn parse(text: &str) -> Result<Self, BadName> {
+        if text.is_empty() {
+            return Ok(Self::default());
+        }
+        let set = text.split(' ').map(ScopeToken::new).collect::<Result<std::collections::BTreeSet<_>, _>>()?;
+        if set.len() > Self::MAX {
+            return Err(BadName { kind: "scope", rule: "at most 64 tokens" });
+        }
+        Ok(Self(set))
+    }
+
+    /// Whether every token of this scope is in the other.
+    pub fn is_within(&self, other: &Self) -> bool {
+        self.0.is_subset(&other.0)
+    }
+
+    /// Whether there is no token.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, token) in self.0.iter().enumerate() {
+            write!(f, "{}{token}", if i == 0 { "" } else { " " })?;
+        }
+        Ok(())
+    }
+}
+
+impl<C> Encode<C> for Scope {
+    fn encode<W: minicbor::encode::Write>(
+        &self,
+        e: &mut Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        e.str(&self.to_string())?.ok()
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Scope {
+    fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+        Self::parse(d.str()?).map_err(|_| minicbor::decode::Error::message("scope"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn issuers() {
+        let check = |text: &str, good: bool| assert_eq!(Issuer::new(text).is_ok(), good, "{text}");
+        check("https://id.example.org", true);
+        check("http://localhost:8410", true);
+        check("http://127.0.0.1:8410", true);
+        check("http://[::1]:8410", true);
+        check("http://[::1]", true);
+        check("http://id.example.org", false);
+        check("https://id.example.org/", false);
+        check("https://id.example.org/a", false);
+        check("https://ID.example.org", false);
+        check("https://id.example.org:0", false);
+        check("https://id.example.org:08", false);
+        check("https://u@id.example.org", false);
+        check("https://", false);
+        check("", false);
+        assert_eq!(Issuer::new("http://localhost:8410").unwrap().log_origin(1), "localhost:8410/log/1");
+    }
+
+    #[test]
+    fn scopes_sort_and_refuse_empty_tokens() {
+        assert_eq!(Scope::parse("b a b").unwrap().to_string(), "a b");
+        assert!(Scope::parse("a  b").is_err());
+        assert!(Scope::parse(" a").is_err());
+        assert!(Scope::parse("a\"b").is_err());
+        assert!(Scope::parse("a").unwrap().is_within(&Scope::parse("a b").unwrap()));
+    }
+}

@@ -1,0 +1,160 @@
+//! Why something is refused: one closed list for the whole product (PROTOCOL §10).
+
+macro_rules! refusals {
+    ($($(#[doc = $doc:literal])+ $name:ident => $code:literal),+ $(,)?) => {
+        /// A refusal whose fault lies with the asker. Each variant says which attack it stops; [`Refusal::code`] is stable.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
+        #[non_exhaustive]
+        #[error("{}", self.code())]
+        pub enum Refusal { $($(#[doc = $doc])+ $name),+ }
+
+        impl Refusal {
+            /// Every refusal, for the test that looks for refusals without a test.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// The stable name of this refusal in messages, logs and metrics.
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$name => $code),+ }
+            }
+
+            /// The refusal with this code, if there is one.
+            pub fn from_code(code: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|refusal| refusal.code() == code)
+            }
+        }
+    };
+}
+
+refusals! {
+    /// The assertion is no JWS of three base64url parts with JSON objects, has duplicate members, or is too long: parser confusion.
+    MalformedAssertion => "malformed_assertion",
+    /// No client of this name stands in the registry: tokens for clients that nobody registered.
+    UnknownClient => "unknown_client",
+    /// The client was suspended: use of a client that was stopped.
+    ClientSuspended => "client_suspended",
+    /// The assertion names no key of this client: key injection by `kid`, `jwk`, `jku` or `x5u`.
+    UnknownKey => "unknown_key",
+    /// The header's `alg` is not the registered key's: algorithm confusion, `none`, HMAC with a public key.
+    WrongAlgorithm => "wrong_algorithm",
+    /// The header demands an extension (`crit`) or is of another `typ`: one kind of token used as another.
+    WrongType => "wrong_type",
+    /// The signature does not verify under the registered key: forged or altered assertion.
+    BadSignature => "bad_signature",
+    /// `iss` and `sub` are not both this client: one client's assertion used by another.
+    WrongSubject => "wrong_subject",
+    /// `aud` is not the issuer string alone (RFC 10070): an assertion made for another server, or for several.
+    WrongAudience => "wrong_audience",
+    /// `iat`, `exp` or `jti` is missing or out of bounds: an assertion that could live for ever.
+    MissingClaim => "missing_claim",
+    /// The batch is after the assertion's death, min(exp, iat + 60 s): replay of an old assertion.
+    Expired => "expired",
+    /// The batch is more than 30 s before `iat`, or before `nbf`: assertions stockpiled for later.
+    FromTheFuture => "from_the_future",
+    /// Its `jti` stands in the log already: replay within the assertion's life.
+    Replayed => "replayed",
+    /// The assertion asks for a scope that the client's record does not hold: widening.
+    ScopeNotRegistered => "scope_not_registered",
+    /// The evidence is of a class that the rules in force do not know, or that this client may not use: downgrade.
+    ClassNotAllowed => "class_not_allowed",
+
+    /// A leaf is not the one that the custodian builds itself: altered client, scope, audience, lifetime, claims or tags.
+    LeafMismatch => "leaf_mismatch",
+    /// A leaf's time is not the batch's: backdating within a batch.
+    WrongLeafTime => "wrong_leaf_time",
+    /// A leaf names another registry root than the fold before it: judging by an older registry.
+    WrongRegistryRoot => "wrong_registry_root",
+    /// An entry came without its opening: entries that nobody could ever read.
+    OpeningWithheld => "opening_withheld",
+    /// Salt and body do not open the leaf's commitment: a body exchanged after the fact.
+    OpeningMismatch => "opening_mismatch",
+    /// The entry type is not known, or not allowed at this place: effects outside the rules.
+    UnknownEntry => "unknown_entry",
+    /// The first batch is not exactly this tenant's genesis and the keys of a DKG that this custodian finished: key substitution.
+    WrongGenesis => "wrong_genesis",
+    /// The keys entry does not carry this custodian's own DKG transcript: a key made elsewhere.
+    WrongTranscript => "wrong_transcript",
+    /// The proposal cannot be read or has contents out of bounds: registry poisoning.
+    InvalidProposal => "invalid_proposal",
+    /// Too few valid approvals of distinct administrators: change by a minority.
+    TooFewApprovals => "too_few_approvals",
+    /// One administrator's approval stands twice: counting one as two.
+    DoubledApproval => "doubled_approval",
+    /// An approval is by no administrator of this tenant or its signature is bad: forged approval.
+    BadApproval => "bad_approval",
+    /// The proposal was made for another tenant: decisions carried across tenants.
+    WrongTenant => "wrong_tenant",
+    /// The registry changed since the proposal was approved: deciding on one state, changing another.
+    StaleProposal => "stale_proposal",
+    /// The proposal's time is over: hoarded approvals.
+    ProposalExpired => "proposal_expired",
+    /// The rules version in force is newer than this program: building bytes by old rules.
+    RulesVersion => "rules_version",
+
+    /// The message is not canonical, misses a member or names custodians that do not exist: parser confusion.
+    Malformed => "malformed",
+    /// The message or a part of it is larger than its bound: exhaustion.
+    Oversize => "oversize",
+    /// The peer or the signature on the proposal is not the enrolled gateway's: shares for strangers.
+    NotTheGateway => "not_the_gateway",
+    /// The message names another log: one tenant's statements used at another.
+    WrongOrigin => "wrong_origin",
+    /// The view is lower than one that this custodian has entered: a deposed gateway.
+    LowerView => "lower_view",
+    /// This custodian voted for another head in this view: a fork.
+    ConflictingHead => "conflicting_head",
+    /// The parent certificate is lower than this custodian's lock: forking off below a locked head.
+    ParentBelowLock => "parent_below_lock",
+    /// The parent is not a head that this custodian holds: it must follow first.
+    ParentUnknown => "parent_unknown",
+    /// A new view came without statements of a quorum: taking over unseen.
+    NewViewMissing => "new_view_missing",
+    /// A statement in the new view names a higher certificate than the parent: hiding a locked head.
+    NewViewHidesHigher => "new_view_hides_higher",
+    /// The batch is earlier than the head before it: time running backwards.
+    TimeBackwards => "time_backwards",
+    /// The batch is more than 30 s ahead of this custodian's clock: post-dated tokens.
+    TimeAhead => "time_ahead",
+    /// The batch is more than 30 s behind this custodian's clock: backdated tokens.
+    TimeBehind => "time_behind",
+    /// The proposed size or root is not what this custodian computes from its own log and these entries: a leaf not in the log.
+    RootMismatch => "root_mismatch",
+    /// The batch is empty or has more entries than allowed.
+    BatchBounds => "batch_bounds",
+    /// The signer set is not `t` distinct custodians with this one among them.
+    WrongSigners => "wrong_signers",
+    /// The commit came without a certificate of `t` votes: a share before the log.
+    QuorumTooSmall => "quorum_too_small",
+    /// One custodian's vote stands twice in a certificate: counting one as two.
+    DoubledVoter => "doubled_voter",
+    /// A vote in a certificate does not verify, or is by no custodian of this tenant.
+    BadVote => "bad_vote",
+    /// The certificate is for another root, size or view than the head to be signed.
+    QuorumForAnotherHead => "quorum_for_another_head",
+    /// There is no open attempt for this head: never proposed here, already answered, or gone with a restart. Stops second use of nonces.
+    NoSuchAttempt => "no_such_attempt",
+    /// The round-1 lists are not exactly the signers', one is altered or not signed by its custodian: reused or exchanged commitments.
+    WrongCommitments => "wrong_commitments",
+    /// The evidence was good for this batch but its window has passed by now: late signing.
+    Late => "late",
+    /// The custodian has not yet heard from enough others to vote: rollback of its disk.
+    Joining => "joining",
+    /// Others hold a vote of this custodian that it does not know: its disk was rolled back; it never votes again.
+    Amnesic => "amnesic",
+    /// The DKG message is for another attempt, by a stranger, or does not open: substituted deals.
+    WrongDkgMessage => "wrong_dkg_message",
+    /// Two statements of one custodian or gateway exclude each other: proof of equivocation.
+    Equivocation => "equivocation",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_distinct_and_read_back() {
+        for refusal in Refusal::ALL {
+            assert_eq!(Refusal::from_code(refusal.code()), Some(*refusal));
+        }
+        assert_eq!(Refusal::from_code("no such code"), None);
+    }
+}

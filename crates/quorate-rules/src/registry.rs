@@ -1,0 +1,400 @@
+//! The registry: a fold over the log's entries, and nothing else. There is no other way to change a tenant.
+
+use crate::{
+    RULES_VERSION, Refusal, canonical,
+    body::{DecisionBody, GenesisBody, KeysBody},
+    cbor::{Array, Canonical, Malformed},
+    decision::{Action, Proposal, check_approvals},
+    domain,
+    jwk::PublicJwk,
+    leaf::EntryType,
+    name::{ClientId, Issuer},
+    quorum::QuorumRule,
+    record::{AdminSet, ClientRecord, CustodianRecord, GatewayRecord, PendingRecord, Record, TenantRecord},
+    token::SigningHeader,
+};
+use minicbor::{Decode, Encode};
+use quorate_tlog::{
+    hash::{Hash, leaf_hash, sha256},
+    range::CompactRange,
+};
+use std::collections::BTreeMap;
+
+/// The state of a tenant just before an entry.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Registry {
+    records: BTreeMap<String, Stored>,
+    root: Option<Hash>,
+    header: Option<SigningHeader>,
+    next_effect_ms: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+struct Stored {
+    #[n(0)]
+    record: Record,
+    #[n(1)]
+    changed_at: u64,
+    #[cbor(n(2), with = "crate::cbor::hash")]
+    hash: Hash,
+}
+
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct SavedRegistry {
+    #[n(0)]
+    records: Vec<Stored>,
+}
+canonical!(SavedRegistry => "registry");
+
+/// An entry as the fold sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct FoldEntry<'a> {
+    /// Index in the log.
+    pub index: u64,
+    /// What it is.
+    pub entry_type: EntryType,
+    /// Time of its batch, milliseconds.
+    pub time_ms: u64,
+    /// Salt of its opening.
+    pub salt: &'a [u8; 32],
+    /// Canonical body.
+    pub body: &'a [u8],
+}
+
+impl Registry {
+    /// The registry before genesis: no record at all.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// RFC 6962 root over the salted records in the order of their keys.
+    pub fn root(&self) -> Hash {
+        self.root.unwrap_or_else(quorate_tlog::hash::empty_root)
+    }
+
+    /// Whether a waiting decision takes effect at this time.
+    pub fn is_due(&self, time_ms: u64) -> bool {
+        self.next_effect_ms.is_some_and(|effect| effect <= time_ms)
+    }
+
+    /// Lets waiting decisions take effect whose time has come; called once before each entry is judged or folded.
+    pub fn advance(&mut self, index: u64, time_ms: u64) {
+        while self.is_due(time_ms) {
+            let due = self.records.values().find_map(|stored| match &stored.record {
+                Record::Pending(pending) if pending.effective_ms <= time_ms => Some(pending.clone()),
+                _ => None,
+            });
+            let Some(pending) = due else { break };
+            self.records.remove(&Record::Pending(pending.clone()).key());
+            if let Ok(proposal) = Proposal::from_canonical(&pending.proposal) {
+                self.take_effect(index, &proposal.action, &pending.salt.0);
+            }
+            self.refresh();
+        }
+    }
+
+    /// Folds one entry; token entries and ticks change nothing. Call [`Registry::advance`] first.
+    pub fn apply(&mut self, entry: &FoldEntry<'_>) -> Result<(), Refusal> {
+        match entry.entry_type {
+            EntryType::Token | EntryType::Tick => Ok(()),
+            EntryType::Genesis => self.apply_genesis(entry),
+            EntryType::Keys => self.apply_keys(entry),
+            EntryType::Decision => self.apply_decision(entry),
+            EntryType::Enrolment
+            | EntryType::Revocation
+            | EntryType::Bulletin
+            | EntryType::Rules
+            | EntryType::Epoch => Err(Refusal::UnknownEntry),
+        }
+    }
+
+    fn apply_genesis(&mut self, entry: &FoldEntry<'_>) -> Result<(), Refusal> {
+        if entry.index != 0 || !self.records.is_empty() {
+            return Err(Refusal::UnknownEntry);
+        }
+        let genesis = GenesisBody::from_canonical(entry.body).map_err(|_| Refusal::WrongGenesis)?;
+        check_genesis(&genesis)?;
+        if genesis.rules > RULES_VERSION {
+            return Err(Refusal::RulesVersion);
+        }
+        self.put(entry.index, entry.salt, Record::Rules(genesis.rules));
+        self.put(entry.index, entry.salt, Record::Admins(genesis.admins));
+        for gateway in genesis.gateways {
+            self.put(entry.index, entry.salt, Record::Gateway(gateway));
+        }
+        for (number, custodian) in (1u16..).zip(genesis.custodians) {
+            self.put(entry.index, entry.salt, Record::Custodian(number, custodian));
+        }
+        let tenant = TenantRecord {
+            issuer: genesis.issuer,
+            log: genesis.log,
+            quorum: genesis.quorum,
+            token_alg: genesis.token_alg,
+            demo: genesis.demo,
+            decision_delay_ms: genesis.decision_delay_ms,
+            audit_key: genesis.audit_key,
+        };
+        self.put(entry.index, entry.salt, Record::Tenant(tenant));
+        self.refresh();
+        Ok(())
+    }
+
+    fn apply_keys(&mut self, entry: &FoldEntry<'_>) -> Result<(), Refusal> {
+        // The first epoch stands right behind genesis; later epochs come with key rotation.
+        if entry.index != 1 || self.keys().is_some() {
+            return Err(Refusal::UnknownEntry);
+        }
+        let keys = KeysBody::from_canonical(entry.body).map_err(|_| Refusal::Malformed)?;
+        let token_key = PublicJwk::Ed25519(keys.token_key);
+        let sound = keys.epoch == 1
+            && keys.token_key != keys.log_key
+            && token_key.is_sound()
+            && PublicJwk::Ed25519(keys.log_key).is_sound();
+        if !sound {
+            return Err(Refusal::Malformed);
+        }
+        self.header = Some(SigningHeader { alg: token_key.alg().to_owned(), kid: token_key.thumbprint() });
+        self.put(entry.index, entry.salt, Record::Keys(keys));
+        self.refresh();
+        Ok(())
+    }
+
+    fn apply_decision(&mut self, entry: &FoldEntry<'_>) -> Result<(), Refusal> {
+        let body = DecisionBody::from_canonical(entry.body).map_err(|_| Refusal::InvalidProposal)?;
+        let proposal = Proposal::from_canonical(&body.proposal).map_err(|_| Refusal::InvalidProposal)?;
+        self.check_proposal(&proposal, entry.time_ms)?;
+        let admins = self.admins().ok_or(Refusal::InvalidProposal)?;
+        check_approvals(&proposal, &body.approvals, admins)?;
+        let delay_ms = self.tenant().map_or(0, |tenant| tenant.decision_delay_ms);
+        if delay_ms == 0 || proposal.action.only_stops() {
+            self.take_effect(entry.index, &proposal.action, entry.salt);
+        } else {
+            let pending = PendingRecord {
+                id: Array(*proposal.digest().as_bytes()),
+                proposal: body.proposal,
+                effective_ms: entry.time_ms.saturating_add(delay_ms),
+                salt: Array(*entry.salt),
+            };
+            self.put(entry.index, entry.salt, Record::Pending(pending));
+        }
+        self.refresh();
+        Ok(())
+    }
+
+    /// Everything about a proposal that does not depend on who approved it.
+    pub fn check_proposal(&self, proposal: &Proposal, time_ms: u64) -> Result<(), Refusal> {
+        let tenant = self.tenant().ok_or(Refusal::WrongTenant)?;
+        if proposal.issuer != tenant.issuer || proposal.log != tenant.log {
+            return Err(Refusal::WrongTenant);
+        }
+        if proposal.registry_root.0 != *self.root().as_bytes() {
+            return Err(Refusal::StaleProposal);
+        }
+        let open_ms = proposal.expires_ms.saturating_sub(proposal.created_ms);
+        if time_ms > proposal.expires_ms || open_ms > Proposal::MAX_OPEN_MS {
+            return Err(Refusal::ProposalExpired);
+        }
+        let sound = proposal.version == 1
+            && match &proposal.action {
+                Action::PutClient(client) => client.check().is_ok(),
+                Action::SuspendClient(id) => self.client(id).is_some(),
+                Action::SetAdmins(set) => set.check().is_ok(),
+                Action::PutGateway(gateway) => PublicJwk::Ed25519(gateway.link_key).is_sound(),
+                // The last gateway cannot be stopped by one administrator: nobody could then log its successor.
+                Action::RemoveGateway(name) => self.gateways().any(|g| &g.name != name) && self.gateways().any(|g| &g.name == name),
+                Action::ActivateRules(version) => (1..=RULES_VERSION).contains(version),
+                Action::Cancel(id) => self.pending().any(|pending| pending.id == *id),
+            };
+        if sound { Ok(()) } else { Err(Refusal::InvalidProposal) }
+    }
+
+    fn take_effect(&mut self, index: u64, action: &Action, salt: &[u8; 32]) {
+        match action {
+            Action::PutClient(client) => self.put(index, salt, Record::Client(client.clone())),
+            Action::SuspendClient(id) => {
+                if let Some(client) = self.client(id) {
+                    let stopped = ClientRecord { suspended: true, ..client.clone() };
+                    self.put(index, salt, Record::Client(stopped));
+                }
+            }
+            Action::SetAdmins(set) => self.put(index, salt, Record::Admins(set.clone())),
+            Action::PutGateway(gateway) => self.put(index, salt, Record::Gateway(gateway.clone())),
+            Action::RemoveGateway(name) => {
+                self.records.remove(&format!("gateway/{name}"));
+            }
+            Action::ActivateRules(version) => self.put(index, salt, Record::Rules(*version)),
+            Action::Cancel(id) => {
+                let waiting = self.pending().find(|pending| pending.id == *id).cloned();
+                if let Some(pending) = waiting {
+                    self.records.remove(&Record::Pending(pending).key());
+                }
+            }
+        }
+    }
+
+    fn put(&mut self, index: u64, entry_salt: &[u8; 32], record: Record) {
+        let key = record.key();
+        let digest = sha256(&[domain::RECORD_SALT, entry_salt, key.as_bytes()]);
+        let salt = digest.as_bytes().first_chunk::<16>().copied().unwrap_or_default();
+        let data = [domain::RECORD, &salt, key.as_bytes(), &[0], &record.to_canonical()].concat();
+        self.records.insert(key, Stored { record, changed_at: index, hash: leaf_hash(&data) });
+    }
+
+    fn refresh(&mut self) {
+        self.root = Some(CompactRange::root_of(self.records.values().map(|stored| stored.hash)));
+        self.next_effect_ms = self.pending().map(|pending| pending.effective_ms).min();
+    }
+}
+
+/// Keeping between starts.
+impl Registry {
+    /// Canonical bytes of the whole registry, for a custodian's own disk: they hold tag keys, so they are no more public than
+    /// the registry itself.
+    pub fn to_saved(&self) -> Vec<u8> {
+        SavedRegistry { records: self.records.values().cloned().collect() }.to_canonical()
+    }
+
+    /// Reads what [`Registry::to_saved`] wrote.
+    pub fn from_saved(bytes: &[u8]) -> Result<Self, Malformed> {
+        let saved = SavedRegistry::from_canonical(bytes)?;
+        let mut registry = Self::new();
+        for stored in saved.records {
+            registry.records.insert(stored.record.key(), stored);
+        }
+        if let Some(keys) = registry.keys() {
+            let token_key = PublicJwk::Ed25519(keys.token_key);
+            registry.header = Some(SigningHeader { alg: token_key.alg().to_owned(), kid: token_key.thumbprint() });
+        }
+        if !registry.records.is_empty() {
+            registry.refresh();
+        }
+        Ok(registry)
+    }
+}
+
+/// Reading.
+impl Registry {
+    fn record(&self, key: &str) -> Option<&Record> {
+        self.records.get(key).map(|stored| &stored.record)
+    }
+
+    /// The tenant's own record; absent before genesis.
+    pub fn tenant(&self) -> Option<&TenantRecord> {
+        match self.record("tenant")? {
+            Record::Tenant(tenant) => Some(tenant),
+            _ => None,
+        }
+    }
+
+    /// The issuer string; absent before genesis.
+    pub fn issuer(&self) -> Option<&Issuer> {
+        self.tenant().map(|tenant| &tenant.issuer)
+    }
+
+    /// Custodians, threshold, malicious bound; absent before genesis.
+    pub fn quorum(&self) -> Option<QuorumRule> {
+        self.tenant().map(|tenant| tenant.quorum)
+    }
+
+    /// The custodian of this number, from 1.
+    pub fn custodian(&self, number: u16) -> Option<&CustodianRecord> {
+        match self.record(&format!("custodian/{number:05}"))? {
+            Record::Custodian(_, custodian) => Some(custodian),
+            _ => None,
+        }
+    }
+
+    /// The administrators in force.
+    pub fn admins(&self) -> Option<&AdminSet> {
+        match self.record("admins")? {
+            Record::Admins(set) => Some(set),
+            _ => None,
+        }
+    }
+
+    /// The client of this identifier.
+    pub fn client(&self, id: &ClientId) -> Option<&ClientRecord> {
+        match self.record(&format!("client/{id}"))? {
+            Record::Client(client) => Some(client),
+            _ => None,
+        }
+    }
+
+    /// All clients.
+    pub fn clients(&self) -> impl Iterator<Item = &ClientRecord> {
+        self.records.values().filter_map(|stored| match &stored.record {
+            Record::Client(client) => Some(client),
+            _ => None,
+        })
+    }
+
+    /// All enrolled gateways.
+    pub fn gateways(&self) -> impl Iterator<Item = &GatewayRecord> {
+        self.records.values().filter_map(|stored| match &stored.record {
+            Record::Gateway(gateway) => Some(gateway),
+            _ => None,
+        })
+    }
+
+    /// Decisions that wait for their time.
+    pub fn pending(&self) -> impl Iterator<Item = &PendingRecord> {
+        self.records.values().filter_map(|stored| match &stored.record {
+            Record::Pending(pending) => Some(pending),
+            _ => None,
+        })
+    }
+
+    /// Public keys in force; absent before the keys entry.
+    pub fn keys(&self) -> Option<&KeysBody> {
+        self.records.values().rev().find_map(|stored| match &stored.record {
+            Record::Keys(keys) => Some(keys),
+            _ => None,
+        })
+    }
+
+    /// `alg` and `kid` of tokens; absent before the keys entry.
+    pub fn signing_header(&self) -> Option<&SigningHeader> {
+        self.header.as_ref()
+    }
+
+    /// Rules version in force.
+    pub fn rules(&self) -> u16 {
+        match self.record("rules") {
+            Some(Record::Rules(version)) => *version,
+            _ => 0,
+        }
+    }
+
+    /// Index of the entry that last changed this client's record.
+    pub fn client_changed_at(&self, id: &ClientId) -> Option<u64> {
+        self.records.get(&format!("client/{id}")).map(|stored| stored.changed_at)
+    }
+}
+
+/// Checks a founding document by itself.
+pub fn check_genesis(genesis: &GenesisBody) -> Result<(), Refusal> {
+    let n = genesis.custodians.len();
+    let distinct = |f: fn(&CustodianRecord) -> Vec<u8>| {
+        genesis.custodians.iter().map(f).collect::<std::collections::BTreeSet<_>>().len() == n
+    };
+    let sound = genesis.quorum.checked().is_ok_and(|rule| usize::from(rule.custodians()) == n)
+        && genesis.token_alg == "EdDSA"
+        && genesis.log >= 1
+        && genesis.rules >= 1
+        && genesis.admins.check().is_ok()
+        && (genesis.demo || genesis.decision_delay_ms > 0)
+        && (1..=16).contains(&genesis.gateways.len())
+        && genesis.gateways.iter().all(|gateway| PublicJwk::Ed25519(gateway.link_key).is_sound())
+        && distinct(|custodian| custodian.identity_key.0.to_vec())
+        && distinct(|custodian| custodian.cosigner_key.0.to_vec())
+        && distinct(|custodian| custodian.envelope_key.0.to_vec())
+        && distinct(|custodian| custodian.name.as_str().as_bytes().to_vec())
+        && genesis.custodians.iter().all(|custodian| {
+            PublicJwk::Ed25519(custodian.identity_key).is_sound()
+                && PublicJwk::Ed25519(custodian.cosigner_key).is_sound()
+                && custodian.identity_key != custodian.cosigner_key
+        });
+    if sound { Ok(()) } else { Err(Refusal::WrongGenesis) }
+}
