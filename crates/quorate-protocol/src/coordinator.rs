@@ -115,7 +115,7 @@ pub struct Certified {
 
 impl Coordinator {
     /// A coordinator for a log whose certified tip is known. It must enter a view before it proposes.
-    pub const fn new(
+    pub fn new(
         committee: Committee,
         schemes: Schemes,
         (name, key): (PartyName, SigningKey),

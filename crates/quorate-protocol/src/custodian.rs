@@ -5,6 +5,7 @@
 
 mod commit;
 mod follow;
+mod generate;
 mod join;
 mod propose;
 mod restore;

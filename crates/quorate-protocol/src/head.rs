@@ -24,7 +24,7 @@ impl std::fmt::Display for View {
 }
 
 /// A head of the log: size in leaves, and RFC 6962 root.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 #[cbor(map)]
 pub struct Head {
     /// Leaves.

@@ -532,11 +532,11 @@ pub mod path {
     pub const PROPOSE: &str = "/v1/propose";
     /// [`super::Commit`] → [`super::Committed`]
     pub const COMMIT: &str = "/v1/commit";
-    /// [`crate::dkg::Begin`] → [`crate::dkg::Broadcast`]
+    /// [`crate::dkg::Begin`] → [`crate::dkg::SignedBroadcast`]
     pub const DKG_BEGIN: &str = "/v1/dkg/begin";
     /// [`crate::dkg::Broadcasts`] → [`crate::dkg::Deals`]
     pub const DKG_DEAL: &str = "/v1/dkg/deal";
-    /// [`crate::dkg::Deals`] → [`crate::dkg::Finished`]
+    /// [`crate::dkg::Deals`] → [`crate::dkg::SignedFinished`]
     pub const DKG_FINISH: &str = "/v1/dkg/finish";
     /// Empty → counters as JSON, for the gateway's metrics.
     pub const METRICS: &str = "/v1/metrics";

@@ -124,7 +124,7 @@ pub struct Logged<T> {
 impl<T> Logged<T> {
     /// `index` must be below the size of `head`, which the caller has just made its own and will not answer for before it is
     /// durable.
-    pub(crate) const fn new(head: Head, index: u64, item: T) -> Option<Self> {
+    pub(crate) fn new(head: Head, index: u64, item: T) -> Option<Self> {
         if index < head.size { Some(Self { head, index, item }) } else { None }
     }
 
