@@ -1,1 +1,97 @@
-fn main() {}
+//! `quorate-custodian`: one custodian as a process of its own.
+
+use quorate_custodian::run::{Options, run};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const HELP: &str = "\
+Runs one custodian of a Quorate tenant.
+
+A custodian holds one share of keys that exist nowhere as a whole. It dials its gateway, checks the proof behind every token itself,
+records the entry durably, votes, and signs only what a quorum has recorded. It needs no open port.
+
+Usage: quorate-custodian run --config FILE [--log text|json] [--log-level LEVEL]
+
+Options:
+  --config FILE       configuration; every key is described in docs/OPERATING.md
+  --log text|json     form of the log lines on standard error [default: text]
+  --log-level LEVEL   error, warn, info, debug or trace [default: info]
+  --version           print the version
+  --help              print this help
+";
+
+struct Arguments {
+    config: PathBuf,
+    json: bool,
+    level: tracing::Level,
+    options: Options,
+}
+
+fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
+    if words.next().as_deref() != Some("run") {
+        return Err("expected `run`".to_owned());
+    }
+    let mut config = None;
+    let mut arguments =
+        Arguments { config: PathBuf::new(), json: false, level: tracing::Level::INFO, options: Options::default() };
+    while let Some(word) = words.next() {
+        let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
+        match word.as_str() {
+            "--config" => config = Some(PathBuf::from(value()?)),
+            "--log" => match value()?.as_str() {
+                "json" => arguments.json = true,
+                "text" => arguments.json = false,
+                other => return Err(format!("--log is text or json, not {other:?}")),
+            },
+            "--log-level" => arguments.level = value()?.parse().map_err(|_| "unknown log level".to_owned())?,
+            "--end-with-stdin" => arguments.options.end_with_stdin = true,
+            other => return Err(format!("unknown option {other:?}")),
+        }
+    }
+    arguments.config = config.ok_or("--config FILE is missing")?;
+    Ok(arguments)
+}
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match words.first().map(String::as_str) {
+        Some("--help" | "-h") | None => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        Some("--version") => {
+            println!("quorate-custodian {}", env!("CARGO_PKG_VERSION"));
+            return ExitCode::SUCCESS;
+        }
+        Some(_) => {}
+    }
+    let arguments = match parse(words.into_iter()) {
+        Ok(arguments) => arguments,
+        Err(what) => {
+            eprintln!("quorate-custodian: {what}; see --help");
+            return ExitCode::from(2);
+        }
+    };
+    let lines = tracing_subscriber::fmt().with_max_level(arguments.level).with_writer(std::io::stderr);
+    if arguments.json { lines.json().init() } else { lines.init() }
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("quorate-custodian: no runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(&arguments.config, arguments.options)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fatal) => {
+            let mut text = fatal.to_string();
+            let mut source = std::error::Error::source(&fatal);
+            while let Some(cause) = source {
+                text.push_str(&format!(": {cause}"));
+                source = cause.source();
+            }
+            eprintln!("quorate-custodian: {text}");
+            ExitCode::FAILURE
+        }
+    }
+}

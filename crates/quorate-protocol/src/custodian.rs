@@ -85,6 +85,7 @@ pub struct Custodian {
     seen: Seen,
     attempts: BTreeMap<(Head, u16), (Answered, Option<OpenAttempt>)>,
     ceremony: Ceremony,
+    equivocation: Option<Equivocation>,
 }
 
 impl Custodian {
@@ -106,6 +107,11 @@ impl Custodian {
     /// View that it has entered.
     pub const fn view(&self) -> View {
         self.view
+    }
+
+    /// Proof that two certificates exclude each other, once one was seen: whoever runs this custodian must stop it.
+    pub const fn equivocation(&self) -> Option<&Equivocation> {
+        self.equivocation.as_ref()
     }
 
     /// Its lock.
@@ -235,7 +241,8 @@ impl Custodian {
 
     fn remember_votes(&mut self, certificate: &QuorumCertificate) -> Result<(), Refusal> {
         if let Some(lock) = &self.lock {
-            if Equivocation::between(lock, certificate).is_some() {
+            if let Some(proof) = Equivocation::between(lock, certificate) {
+                self.equivocation = Some(proof);
                 return Err(Refusal::Equivocation);
             }
         }

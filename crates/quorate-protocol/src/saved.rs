@@ -3,6 +3,7 @@
 use crate::{Head, QuorumCertificate, View, tip::Tip};
 use minicbor::{Decode, Encode};
 use quorate_rules::{canonical, cbor::Bytes};
+use quorate_tlog::range::CompactRange;
 
 /// The state record.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -65,6 +66,13 @@ pub struct SavedTip {
     /// Time of the last leaf, milliseconds.
     #[n(1)]
     pub time_ms: u64,
+}
+
+impl SavedState {
+    /// Size of the settled head: the entries needed for a start begin there.
+    pub fn settled_size(&self) -> Option<u64> {
+        CompactRange::decode(&self.settled.range).ok().map(|range| range.size())
+    }
 }
 
 impl From<&Tip> for SavedTip {

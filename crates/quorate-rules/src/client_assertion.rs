@@ -81,16 +81,9 @@ pub fn verify(assertion: &str, client: &ClientRecord, issuer: &Issuer) -> Result
 }
 
 impl ClientAssertion {
-    /// Whether a batch of this time may use the assertion: from 30 s before its issue time to its death.
-    pub fn check_time(&self, batch_ms: u64) -> Result<(), Refusal> {
-        let earliest = self.issued_ms.max(self.valid_from_ms).saturating_sub(LEEWAY_MS);
-        if batch_ms < earliest {
-            return Err(Refusal::FromTheFuture);
-        }
-        if batch_ms >= self.dies_ms {
-            return Err(Refusal::Expired);
-        }
-        Ok(())
+    /// The earliest batch that may use the assertion: 30 s before its issue time, or before `nbf` where that is later.
+    pub fn earliest_ms(&self) -> u64 {
+        self.issued_ms.max(self.valid_from_ms).saturating_sub(LEEWAY_MS)
     }
 }
 

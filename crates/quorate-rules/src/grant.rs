@@ -1,6 +1,7 @@
 //! A grant: proof that evidence was judged good for exactly these claims. Only [`crate::judge::judge`] makes one.
 
 use crate::{
+    Refusal,
     cbor::TextMap,
     domain,
     leaf::Class,
@@ -48,6 +49,7 @@ pub struct Grant {
     pub(crate) sender_constrained: bool,
     pub(crate) lifetime_s: u32,
     pub(crate) jti: Jti,
+    pub(crate) earliest_ms: u64,
     pub(crate) dies_ms: u64,
     pub(crate) evidence_digest: Hash,
     pub(crate) client_tag_key: TagKey,
@@ -62,6 +64,17 @@ impl Grant {
     /// After this time the same evidence is refused for its age, so its identifier need not be remembered longer.
     pub const fn dies_ms(&self) -> u64 {
         self.dies_ms
+    }
+
+    /// Whether the evidence behind it is good for a batch of this time.
+    pub fn check_time(&self, batch_ms: u64) -> Result<(), Refusal> {
+        if batch_ms < self.earliest_ms {
+            return Err(Refusal::FromTheFuture);
+        }
+        if batch_ms >= self.dies_ms {
+            return Err(Refusal::Expired);
+        }
+        Ok(())
     }
 
     /// The scope that the token will hold.

@@ -17,8 +17,9 @@ pub fn judge(registry: &Registry, evidence: &Evidence, batch_ms: u64) -> Result<
     let client = active_client(registry, &id)?;
     let issuer = registry.issuer().ok_or(Refusal::UnknownClient)?;
     let verified = client_assertion::verify(assertion, client, issuer)?;
-    verified.check_time(batch_ms)?;
-    grant(registry, evidence, client, verified)
+    let grant = grant(registry, evidence, client, verified)?;
+    grant.check_time(batch_ms)?;
+    Ok(grant)
 }
 
 fn active_client<'a>(registry: &'a Registry, id: &ClientId) -> Result<&'a ClientRecord, Refusal> {
@@ -33,9 +34,9 @@ fn grant(
     assertion: ClientAssertion,
 ) -> Result<Grant, Refusal> {
     let issuer = registry.issuer().ok_or(Refusal::UnknownClient)?.clone();
-    let scope = match assertion.scope {
+    let scope = match &assertion.scope {
         None => client.scope.clone(),
-        Some(narrower) if narrower.is_within(&client.scope) => narrower,
+        Some(narrower) if narrower.is_within(&client.scope) => narrower.clone(),
         Some(_) => return Err(Refusal::ScopeNotRegistered),
     };
     let audience = match &client.audience {
@@ -49,11 +50,12 @@ fn grant(
         scope,
         audience,
         class: Class::ClientKey,
-        key_thumbprint: assertion.key_thumbprint,
+        key_thumbprint: assertion.key_thumbprint.clone(),
         jti: Jti::of_client_assertion(&client.id, &assertion.jti),
-        assertion_jti: assertion.jti,
+        assertion_jti: assertion.jti.clone(),
         sender_constrained: client.sender_constrained,
         lifetime_s: client.token_lifetime_s,
+        earliest_ms: assertion.earliest_ms(),
         dies_ms: assertion.dies_ms,
         evidence_digest: evidence.digest(),
         client_tag_key: client.tag_key.clone(),

@@ -25,6 +25,9 @@ pub enum Order {
     Token {
         /// Evidence.
         evidence: Evidence,
+        /// The grant, if it was judged already, with the root of the registry that it was judged against; used while that root
+        /// is still in force.
+        judged: Option<(Hash, Grant)>,
         /// W3C trace context of the request.
         traceparent: Option<String>,
     },
@@ -58,7 +61,15 @@ impl Coordinator {
             let mut salt = [0; 32];
             rng.fill_bytes(&mut salt);
             let outcome = match order {
-                Order::Token { evidence, traceparent } => builder.token(evidence, traceparent.as_ref(), &at, salt),
+                Order::Token { evidence, judged, traceparent } => {
+                    let grant = match judged {
+                        Some((root, grant)) if *root == at.registry_root => {
+                            grant.check_time(at.time_ms).map(|()| grant.clone())
+                        }
+                        _ => judge(builder.extension.registry(), evidence, at.time_ms),
+                    };
+                    grant.and_then(|grant| builder.token(grant, (evidence, traceparent.as_ref()), &at, salt))
+                }
                 Order::Decision(body) => builder.open(EntryType::Decision, body.to_canonical(), &at, salt),
             };
             match outcome {
@@ -116,12 +127,11 @@ impl Coordinator {
 impl Builder<'_> {
     fn token(
         &mut self,
-        evidence: &Evidence,
-        traceparent: Option<&String>,
+        grant: Grant,
+        (evidence, traceparent): (&Evidence, Option<&String>),
         at: &Position,
         salt: [u8; 32],
     ) -> Result<(), Refusal> {
-        let grant = judge(self.extension.registry(), evidence, at.time_ms)?;
         let jti = grant.jti();
         if self.seen.index_of(&jti).is_some() || self.in_batch.index_of(&jti).is_some() {
             return Err(Refusal::Replayed);

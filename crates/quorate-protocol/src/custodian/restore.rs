@@ -46,6 +46,7 @@ impl Custodian {
         rng.fill_bytes(&mut challenge);
         let mut custodian = Self {
             ceremony: Ceremony::idle(),
+            equivocation: None,
             identity,
             keys,
             standing: Standing::Joining,
