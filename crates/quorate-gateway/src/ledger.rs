@@ -1,0 +1,256 @@
+//! The gateway's own copy of the log: what it appends before it proposes, and what it knows to be certified. Disposable.
+
+use quorate_protocol::{
+    Committee, Head, QuorumCertificate, View,
+    batch::{self, Seen},
+    coordinator::Batch,
+    message::{LogEntry, MAX_TRANSFER, ProposedEntry},
+    saved::SavedTip,
+    sealing::BodySealer,
+    tip::Tip,
+};
+use quorate_rules::{
+    Registry, canonical,
+    cbor::{Bytes, Canonical},
+    leaf::{EntryType, Leaf},
+};
+use quorate_store::{Append, AppendError, Head as StoredHead, LogStore, StoreError, Taken};
+use quorate_tlog::range::CompactRange;
+use rand_core::OsRng;
+use std::sync::Arc;
+
+use minicbor::{Decode, Encode};
+
+/// Name of the record of the certified tip.
+const CERTIFIED: &str = "certified";
+/// Name of the record of its registry.
+const REGISTRY: &str = "registry";
+
+/// The gateway's copy cannot be used; it is disposable.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The transaction did not happen.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// What was read does not fit together.
+    #[error("the gateway's copy of the log is damaged ({0}); remove its store, and it rebuilds from the custodians")]
+    Damaged(&'static str),
+}
+
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct CertifiedRecord {
+    #[n(0)]
+    tip: SavedTip,
+    #[n(1)]
+    certificate: Option<QuorumCertificate>,
+}
+canonical!(CertifiedRecord => "certified record");
+
+/// The copy.
+pub struct Ledger {
+    store: Arc<dyn LogStore>,
+    committee: Committee,
+    stored: Option<StoredHead>,
+    certified: Tip,
+    certificate: Option<QuorumCertificate>,
+    saved_registry: Arc<Registry>,
+}
+
+impl Ledger {
+    /// Reads the copy: the certified tip, and whatever was appended after it.
+    pub fn open(store: Arc<dyn LogStore>, committee: Committee) -> Result<Self, LedgerError> {
+        let registry = match store.record(REGISTRY)? {
+            Some(bytes) => Registry::from_saved(&bytes).map_err(|_| LedgerError::Damaged("registry"))?,
+            None => Registry::new(),
+        };
+        let registry = Arc::new(registry);
+        let (certified, certificate) = match store.record(CERTIFIED)? {
+            None => (Tip::empty(), None),
+            Some(bytes) => {
+                let record =
+                    CertifiedRecord::from_canonical(&bytes).map_err(|_| LedgerError::Damaged("certified record"))?;
+                let range =
+                    CompactRange::decode(&record.tip.range).map_err(|_| LedgerError::Damaged("certified range"))?;
+                (Tip::from_parts(range, Arc::clone(&registry), record.tip.time_ms), record.certificate)
+            }
+        };
+        let stored = store.head()?;
+        if stored.is_none_or(|head| head.size < certified.head().size) && certified.head().size > 0 {
+            return Err(LedgerError::Damaged("fewer entries than certified"));
+        }
+        Ok(Self { store, committee, stored, certified, certificate, saved_registry: registry })
+    }
+
+    /// Certified tip and its certificate.
+    pub fn certified(&self) -> (Tip, Option<QuorumCertificate>) {
+        (self.certified.clone(), self.certificate.clone())
+    }
+
+    /// The store.
+    pub fn store(&self) -> Arc<dyn LogStore> {
+        Arc::clone(&self.store)
+    }
+
+    /// Identifiers whose evidence may still be alive.
+    pub fn seen(&self) -> Result<Seen, LedgerError> {
+        let mut seen = Seen::default();
+        let size = self.certified.head().size;
+        let newest_ms = self.certified.time_ms();
+        let mut end = size;
+        while end > 0 {
+            let from = end.saturating_sub(MAX_TRANSFER as u64);
+            let entries = self.read(from, usize::try_from(end - from).unwrap_or(usize::MAX))?;
+            let mut oldest_ms = u64::MAX;
+            for (index, entry) in (from..).zip(&entries) {
+                let leaf = Leaf::decode(&entry.leaf.0).map_err(|_| LedgerError::Damaged("leaf"))?;
+                oldest_ms = oldest_ms.min(leaf.time_ms);
+                if let (Some(jti), Some(dies_ms)) = (entry.jti, entry.dies_ms) {
+                    seen.insert(jti.0, index, dies_ms);
+                }
+            }
+            if oldest_ms.saturating_add(quorate_protocol::custodian::REPLAY_WINDOW_MS) < newest_ms {
+                break;
+            }
+            end = from;
+        }
+        seen.sweep(newest_ms);
+        Ok(seen)
+    }
+
+    /// Entries from an index on.
+    pub fn read(&self, from: u64, limit: usize) -> Result<Vec<LogEntry>, LedgerError> {
+        read_entries(self.store.as_ref(), from, limit)
+    }
+
+    /// Appends a batch on top of the certified tip, durably, before it is proposed.
+    pub fn append(&mut self, batch: &Batch) -> Result<(), LedgerError> {
+        self.drop_tail()?;
+        let entries = self.seal(batch.first, &batch.entries, batch)?;
+        let taken = batch
+            .identifiers()
+            .map(|(index, jti, expires_ms)| Taken { key: jti.to_vec(), index, expires_ms })
+            .collect();
+        self.write(batch.view, batch.head(), entries, taken)
+    }
+
+    fn seal(&self, first: u64, entries: &[ProposedEntry], batch: &Batch) -> Result<Vec<Vec<u8>>, LedgerError> {
+        let sealer = BodySealer::new(&self.committee.audit_key().0, &mut OsRng);
+        let mut identifiers = batch.identifiers().peekable();
+        let mut out = Vec::with_capacity(entries.len());
+        for (index, entry) in (first..).zip(entries) {
+            let leaf = Leaf::decode(&entry.leaf.0).map_err(|_| LedgerError::Damaged("leaf"))?;
+            let mut kept = LogEntry { leaf: entry.leaf, opening: None, sealed: None, jti: None, dies_ms: None };
+            if leaf.entry_type == EntryType::Token {
+                let opening = entry.opening.as_ref().zip(sealer.as_ref());
+                let sealed = opening.and_then(|(opening, sealer)| sealer.seal(index, &leaf.hash(), opening));
+                kept.sealed = sealed.map(|sealed| Bytes(sealed.to_canonical()));
+            } else {
+                kept.opening = entry.opening.clone();
+            }
+            if let Some((_, jti, dies_ms)) = identifiers.next_if(|(at, ..)| *at == index) {
+                kept.jti = Some(quorate_rules::cbor::Array(jti));
+                kept.dies_ms = Some(dies_ms);
+            }
+            out.push(kept.to_canonical());
+        }
+        Ok(out)
+    }
+
+    /// Takes a batch as certified. It is written along with the next append: should this gateway die before, it learns it from the
+    /// custodians.
+    pub fn certify(&mut self, tip: Tip, certificate: QuorumCertificate) {
+        self.certified = tip;
+        self.certificate = Some(certificate);
+    }
+
+    /// Makes the certified tip durable now.
+    pub fn save(&mut self) -> Result<(), LedgerError> {
+        let records = self.records();
+        let records: Vec<_> = records.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+        Ok(self.store.set_records(&records)?)
+    }
+
+    /// Drops what was appended but never certified.
+    pub fn drop_tail(&mut self) -> Result<(), LedgerError> {
+        let certified = self.certified.head();
+        if self.stored.map_or(0, |head| head.size) == certified.size {
+            return Ok(());
+        }
+        let view = self.certificate.as_ref().map_or(0, |certificate| certificate.view.0);
+        let head = StoredHead { view, size: certified.size, root: *certified.root.as_bytes() };
+        let head = (certified.size > 0).then_some(head);
+        self.store.truncate(self.stored.as_ref(), head.as_ref())?;
+        self.stored = head;
+        Ok(())
+    }
+
+    /// The tip at a certificate's head, from what was appended after the certified tip; `None` if it is not there.
+    pub fn tail_at(&self, head: Head) -> Result<Option<Tip>, LedgerError> {
+        let from = self.certified.head().size;
+        let Some(count) = head.size.checked_sub(from) else { return Ok(None) };
+        let entries = self.read(from, usize::try_from(count).unwrap_or(usize::MAX))?;
+        if entries.len() as u64 != count {
+            return Ok(None);
+        }
+        let tip = batch::follow(&self.certified, &self.committee, &entries).ok();
+        Ok(tip.filter(|tip| tip.head() == head))
+    }
+
+    /// Appends entries that a custodian holds under a certificate, on top of the certified tip. The head is checked by the caller
+    /// once the last is there.
+    pub fn heal(&mut self, view: View, entries: Vec<LogEntry>) -> Result<(), LedgerError> {
+        let tip = batch::follow(&self.certified, &self.committee, &entries)
+            .map_err(|_| LedgerError::Damaged("entries of a custodian do not continue the log"))?;
+        let encoded = entries.into_iter().map(|entry| entry.for_others().to_canonical()).collect();
+        self.certified = tip;
+        self.write(view, self.certified.head(), encoded, Vec::new())
+    }
+
+    /// Forgets everything: the next heal begins from an empty log.
+    pub fn forget(&mut self) -> Result<(), LedgerError> {
+        self.store.truncate(self.stored.as_ref(), None)?;
+        self.stored = None;
+        self.certified = Tip::empty();
+        self.certificate = None;
+        self.saved_registry = Arc::new(Registry::new());
+        self.store.set_records(&[(REGISTRY, Registry::new().to_saved())])?;
+        self.save()
+    }
+
+    fn write(
+        &mut self,
+        view: View,
+        head: Head,
+        entries: Vec<Vec<u8>>,
+        taken: Vec<Taken>,
+    ) -> Result<(), LedgerError> {
+        let new = StoredHead { view: view.0, size: head.size, root: *head.root.as_bytes() };
+        let append = Append { head: new, entries, taken, records: self.records() };
+        self.store.append(self.stored.as_ref(), &append)?;
+        self.stored = Some(new);
+        Ok(())
+    }
+
+    fn records(&mut self) -> Vec<(String, Vec<u8>)> {
+        let record =
+            CertifiedRecord { tip: SavedTip::from(&self.certified), certificate: self.certificate.clone() };
+        let mut records = vec![(CERTIFIED.to_owned(), record.to_canonical())];
+        let registry = self.certified.registry_arc();
+        if !Arc::ptr_eq(&registry, &self.saved_registry) {
+            records.push((REGISTRY.to_owned(), registry.to_saved()));
+            self.saved_registry = registry;
+        }
+        records
+    }
+}
+
+/// Entries of a gateway's store, decoded.
+pub fn read_entries(store: &dyn LogStore, from: u64, limit: usize) -> Result<Vec<LogEntry>, LedgerError> {
+    let entries = store.entries(from, limit)?;
+    let decoded: Result<_, _> = entries.iter().map(|bytes| LogEntry::from_canonical(bytes)).collect();
+    decoded.map_err(|_| LedgerError::Damaged("entry"))
+}

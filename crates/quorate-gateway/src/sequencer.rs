@@ -1,0 +1,255 @@
+//! The sequencer: one task that owns the log. It takes what arrived while the last batch was in flight, builds a batch, appends it
+//! durably, proposes it, and hands out what the custodians signed.
+
+mod signing;
+mod takeover;
+
+use crate::{
+    clock,
+    custodians::Custodians,
+    ledger::{Ledger, LedgerError},
+};
+use quorate_protocol::{
+    Head, QuorumCertificate, View,
+    coordinator::{Batch, Coordinator, Order, Signed, Token},
+    message::MAX_BATCH,
+};
+use quorate_rules::Registry;
+use rand_core::OsRng;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Requests that may wait for a batch; one more is told to come back.
+pub const QUEUE: usize = 1024;
+/// A request that found no quorum for this long is told to come back.
+const PATIENCE_MS: u64 = 3_000;
+/// Pause between attempts to find a quorum.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// Something asked for.
+pub struct Request {
+    /// What.
+    pub order: Order,
+    /// When it came, milliseconds.
+    pub since_ms: u64,
+    /// Where the outcome goes.
+    pub reply: oneshot::Sender<Reply>,
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub enum Reply {
+    /// A token.
+    Token(Box<Token>),
+    /// A decision stands in the log.
+    Logged,
+    /// Refused, by this code.
+    Refused(String),
+    /// There is no quorum at the moment.
+    Unavailable,
+}
+
+/// What everybody else in the gateway may see of the log.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// Fold of the certified log.
+    pub registry: Arc<Registry>,
+    /// Certified head.
+    pub head: Head,
+    /// Its certificate.
+    pub certificate: Option<QuorumCertificate>,
+    /// View led; 0 while there is none.
+    pub view: View,
+    /// Whether requests can be served.
+    pub ready: bool,
+}
+
+/// A head signed by the log key.
+#[derive(Debug, Clone)]
+pub struct SignedHead {
+    /// The head.
+    pub head: Head,
+    /// The log key's signature over its checkpoint.
+    pub signature: Vec<u8>,
+    /// Its certificate.
+    pub certificate: QuorumCertificate,
+}
+
+/// Why a batch ended.
+enum Ended {
+    /// The view is lost: another gateway leads, or too few answered.
+    ViewLost,
+    /// The gateway's own copy failed.
+    Fatal(LedgerError),
+}
+
+impl From<LedgerError> for Ended {
+    fn from(error: LedgerError) -> Self {
+        Self::Fatal(error)
+    }
+}
+
+/// The sequencer.
+pub struct Sequencer {
+    coordinator: Coordinator,
+    ledger: Ledger,
+    custodians: Arc<Custodians>,
+    inbox: mpsc::Receiver<Request>,
+    seen: watch::Sender<Seen>,
+    signed: watch::Sender<Option<SignedHead>>,
+    leading: bool,
+    waiting: Vec<Request>,
+}
+
+/// The sequencer's ends towards the rest of the gateway.
+pub struct Ends {
+    /// Requests go in here.
+    pub requests: mpsc::Sender<Request>,
+    /// The log as seen from outside.
+    pub seen: watch::Receiver<Seen>,
+    /// Newest signed head.
+    pub signed: watch::Receiver<Option<SignedHead>>,
+}
+
+impl Sequencer {
+    /// A sequencer over its own copy of the log; it leads no view yet.
+    pub fn new(coordinator: Coordinator, ledger: Ledger, custodians: Arc<Custodians>) -> (Self, Ends) {
+        let (requests, inbox) = mpsc::channel(QUEUE);
+        let (tip, certificate) = ledger.certified();
+        let view = View(0);
+        let outside = Seen { registry: tip.registry_arc(), head: tip.head(), certificate, view, ready: false };
+        let (seen, seen_receiver) = watch::channel(outside);
+        let (signed, signed_receiver) = watch::channel(None);
+        let sequencer = Self { coordinator, ledger, custodians, inbox, seen, signed, leading: false, waiting: Vec::new() };
+        (sequencer, Ends { requests, seen: seen_receiver, signed: signed_receiver })
+    }
+
+    /// Runs until told to stop; the batch in flight is ended first.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), LedgerError> {
+        let mut changes = self.custodians.changes();
+        while !*stop.borrow() {
+            let ready = self.leading && self.quorum_is_there();
+            self.show(ready);
+            if !ready {
+                match self.take_over().await {
+                    Ok(()) => continue,
+                    Err(Ended::Fatal(error)) => return Err(error),
+                    Err(Ended::ViewLost) => {}
+                }
+                self.turn_away_the_patient();
+                tokio::select! {
+                    _ = changes.changed() => {}
+                    () = tokio::time::sleep(RETRY) => {}
+                    _ = stop.changed() => {}
+                }
+                continue;
+            }
+            let mut requests: Vec<Request> = self.waiting.drain(..self.waiting.len().min(MAX_BATCH)).collect();
+            tokio::select! {
+                () = std::future::ready(()), if !requests.is_empty() => {}
+                _ = self.inbox.recv_many(&mut requests, MAX_BATCH) => {}
+                _ = changes.changed() => {}
+                _ = stop.changed() => {}
+            }
+            if requests.is_empty() {
+                continue;
+            }
+            match self.serve(requests).await {
+                Ok(()) => {}
+                Err(Ended::ViewLost) => self.leading = false,
+                Err(Ended::Fatal(error)) => return Err(error),
+            }
+        }
+        self.inbox.close();
+        for request in std::mem::take(&mut self.waiting) {
+            let _ = request.reply.send(Reply::Unavailable);
+        }
+        while let Some(request) = self.inbox.recv().await {
+            let _ = request.reply.send(Reply::Unavailable);
+        }
+        self.ledger.save()
+    }
+
+    fn quorum_is_there(&self) -> bool {
+        self.custodians.voting().len() >= usize::from(self.coordinator.committee().rule().threshold())
+    }
+
+    fn show(&self, ready: bool) {
+        let tip = self.coordinator.tip();
+        let ready = ready && tip.head().size > 0;
+        metrics::gauge!("quorate_ready").set(if ready { 1.0 } else { 0.0 });
+        metrics::gauge!("quorate_log_size").set(tip.head().size as f64);
+        metrics::gauge!("quorate_view").set(self.coordinator.view().0 as f64);
+        self.seen.send_replace(Seen {
+            registry: tip.registry_arc(),
+            head: tip.head(),
+            certificate: self.coordinator.certificate().cloned(),
+            view: self.coordinator.view(),
+            ready,
+        });
+    }
+
+    /// Requests that have waited long enough without a quorum are told so; younger ones wait on, first in the next batch.
+    fn turn_away_the_patient(&mut self) {
+        while let Ok(request) = self.inbox.try_recv() {
+            self.waiting.push(request);
+        }
+        let now_ms = clock::now_ms();
+        for request in std::mem::take(&mut self.waiting) {
+            if now_ms.saturating_sub(request.since_ms) > PATIENCE_MS || self.waiting.len() >= QUEUE {
+                let _ = request.reply.send(Reply::Unavailable);
+            } else {
+                self.waiting.push(request);
+            }
+        }
+    }
+
+    async fn serve(&mut self, requests: Vec<Request>) -> Result<(), Ended> {
+        let (orders, mut replies): (Vec<Order>, Vec<Option<oneshot::Sender<Reply>>>) =
+            requests.into_iter().map(|request| (request.order, Some(request.reply))).unzip();
+        let batch =
+            tokio::task::block_in_place(|| self.coordinator.build(&orders, clock::now_ms(), &mut OsRng));
+        let answer = |replies: &mut Vec<Option<oneshot::Sender<Reply>>>, number: usize, reply: Reply| {
+            if let Some(sender) = replies.get_mut(number).and_then(Option::take) {
+                let _ = sender.send(reply);
+            }
+        };
+        for (number, refusal) in &batch.refused {
+            answer(&mut replies, *number, Reply::Refused(refusal.code().to_owned()));
+        }
+        let outcome = if batch.entries.is_empty() { Ok(Signed::default()) } else { self.commit(&batch).await };
+        let signed = outcome.as_ref().ok();
+        for token in signed.into_iter().flat_map(|signed| signed.tokens.iter()) {
+            answer(&mut replies, token.order, Reply::Token(Box::new(token.clone())));
+        }
+        for (number, code) in signed.into_iter().flat_map(|signed| signed.refused.iter()) {
+            answer(&mut replies, *number, Reply::Refused(code.clone()));
+        }
+        if signed.is_some() {
+            for number in batch.placed.values() {
+                if matches!(orders.get(*number), Some(Order::Decision(_))) {
+                    answer(&mut replies, *number, Reply::Logged);
+                }
+            }
+        }
+        for sender in replies.into_iter().flatten() {
+            let _ = sender.send(Reply::Unavailable);
+        }
+        outcome.map(|_| ())
+    }
+
+    /// Appends, proposes, certifies and signs one batch.
+    async fn commit(&mut self, batch: &Batch) -> Result<Signed, Ended> {
+        tokio::task::block_in_place(|| self.ledger.append(batch))?;
+        metrics::counter!("quorate_batches_total").increment(1);
+        metrics::histogram!("quorate_batch_entries").record(batch.entries.len() as f64);
+        let signed = self.sign(batch).await?;
+        for misbehaved in &signed.misbehaved {
+            tracing::error!(custodian = misbehaved.custodian, "{misbehaved}");
+            metrics::counter!("quorate_misbehaved_total").increment(1);
+        }
+        metrics::counter!("quorate_tokens_total").increment(signed.tokens.len() as u64);
+        Ok(signed)
+    }
+}

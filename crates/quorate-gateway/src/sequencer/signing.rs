@@ -1,0 +1,276 @@
+//! The trips of one batch, and the second signer set.
+
+use super::{Ended, Sequencer, SignedHead};
+use crate::{custodians::AskError, shepherd};
+use bytes::Bytes;
+use quorate_protocol::{
+    Refusal,
+    coordinator::{Batch, Certified, Combined, Job, Misbehaved, Proposed, Signed},
+    message::{Committed, Voted, path},
+};
+use quorate_rules::cbor::Canonical;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Shortest and longest wait for one trip. The wait follows what custodians need; a hung one costs one of these once.
+const TRIP: (Duration, Duration) = (Duration::from_millis(400), Duration::from_secs(4));
+/// A trip may take this many times what its signers usually need.
+const SLACK: u32 = 8;
+/// Signatures that are combined on one thread before another is worth starting.
+const JOBS_PER_THREAD: usize = 8;
+
+/// How one signer set fared.
+enum Attempt<T> {
+    /// All answered.
+    Done(T),
+    /// These are out for this batch; others may take their place.
+    Without(BTreeSet<u16>),
+    /// These lacked the parent and have it now; the same set may try again.
+    Again,
+    /// The view is lost.
+    ViewLost,
+}
+
+impl Sequencer {
+    /// Proposes and signs a batch that is appended: first with the quickest signers, then with others, at most a few times.
+    pub(super) async fn sign(&mut self, batch: &Batch) -> Result<Signed, Ended> {
+        let rule = self.coordinator.committee().rule();
+        let mut out = BTreeSet::new();
+        let mut certified_once = false;
+        let mut best = Signed::default();
+        for attempt in 0..rule.may_be_absent().saturating_add(6) {
+            let Some(signers) = self.pick(&out) else { break };
+            let proposed = self.coordinator.propose(batch, attempt, &signers);
+            let certified = match self.collect_votes(proposed).await {
+                Attempt::Done(certified) => certified,
+                Attempt::Without(more) => {
+                    out.extend(more);
+                    continue;
+                }
+                Attempt::Again => continue,
+                Attempt::ViewLost => return Err(Ended::ViewLost),
+            };
+            if !certified_once {
+                certified_once = true;
+                self.coordinator.advance(batch, certified.certificate.clone());
+                self.ledger.certify(batch.tip.clone(), certified.certificate.clone());
+                self.show(true);
+            }
+            match self.collect_shares(certified, batch).await? {
+                Attempt::Done(signed) => {
+                    let culprits: BTreeSet<u16> = signed.misbehaved.iter().map(|m| m.custodian).collect();
+                    let complete = culprits.is_empty();
+                    merge(&mut best, signed);
+                    if complete {
+                        return Ok(best);
+                    }
+                    out.extend(culprits);
+                }
+                Attempt::Without(more) => out.extend(more),
+                Attempt::Again => {}
+                Attempt::ViewLost => return Err(Ended::ViewLost),
+            }
+        }
+        // A head that some have voted for and nobody certified blocks this view; one that is certified does not.
+        if certified_once { Ok(best) } else { Err(Ended::ViewLost) }
+    }
+
+    fn pick(&self, out: &BTreeSet<u16>) -> Option<Vec<u16>> {
+        let threshold = usize::from(self.coordinator.committee().rule().threshold());
+        let mut signers: Vec<u16> =
+            self.custodians.voting().into_iter().filter(|number| !out.contains(number)).take(threshold).collect();
+        signers.sort_unstable();
+        (signers.len() == threshold).then_some(signers)
+    }
+
+    fn patience(&self, signers: &[u16]) -> Duration {
+        let known = self.custodians.known();
+        let slowest = signers.iter().filter_map(|number| known.get(number)).map(|(_, known)| known.answer_us).max();
+        (Duration::from_micros(slowest.unwrap_or(0)) * SLACK).clamp(TRIP.0, TRIP.1)
+    }
+
+    async fn collect_votes(&self, proposed: Proposed) -> Attempt<Certified> {
+        let signers = proposed.signers().to_vec();
+        let body = Bytes::from(proposed.message().to_canonical());
+        let (answers, failures) = self.trip::<Voted>(path::PROPOSE, &signers, body).await;
+        let mut good = BTreeMap::new();
+        let mut out = BTreeSet::new();
+        for (number, voted) in answers {
+            match proposed.check(self.coordinator.committee(), number, &voted) {
+                Ok(()) => drop(good.insert(number, voted)),
+                Err(misbehaved) => drop(out.insert(blame(&misbehaved))),
+            }
+        }
+        let mut followed = false;
+        for error in failures {
+            match error {
+                AskError::Refused { refusal: Refusal::LowerView | Refusal::NewViewMissing | Refusal::NewViewHidesHigher | Refusal::ParentBelowLock | Refusal::ConflictingHead, custodian, .. } => {
+                    tracing::warn!(custodian, %error, "the view is lost");
+                    return Attempt::ViewLost;
+                }
+                AskError::Refused { refusal: Refusal::ParentUnknown, custodian, .. } => {
+                    let head = self.seen.borrow().clone();
+                    match shepherd::bring_up(&self.custodians, &self.ledger.store(), custodian, &head).await {
+                        Ok(()) => followed = true,
+                        Err(error) => {
+                            tracing::warn!(custodian, %error, "cannot follow");
+                            out.insert(custodian);
+                        }
+                    }
+                }
+                other => {
+                    let number = who(&other);
+                    tracing::warn!(custodian = number, error = %other, "no vote");
+                    out.insert(number);
+                }
+            }
+        }
+        if good.len() == signers.len() {
+            Attempt::Done(proposed.certify(&good))
+        } else if out.is_empty() && followed {
+            Attempt::Again
+        } else {
+            Attempt::Without(out)
+        }
+    }
+
+    async fn collect_shares(&self, mut certified: Certified, batch: &Batch) -> Result<Attempt<Signed>, Ended> {
+        let signers = certified.signers().to_vec();
+        let schemes = self.coordinator.schemes();
+        let rounds = schemes.token.rounds().max(schemes.log.rounds());
+        let mut later = Vec::new();
+        for round in 2..=rounds {
+            let body = Bytes::from(certified.message().to_canonical());
+            let (answers, failures) = self.trip::<Committed>(path::COMMIT, &signers, body).await;
+            let mut good = BTreeMap::new();
+            let mut out: BTreeSet<u16> = failures.iter().map(who).collect();
+            for error in &failures {
+                tracing::warn!(custodian = who(error), %error, "no share");
+            }
+            for (number, committed) in answers {
+                match certified.check(self.coordinator.committee(), number, &committed) {
+                    Ok(()) => drop(good.insert(number, committed)),
+                    Err(misbehaved) => drop(out.insert(blame(&misbehaved))),
+                }
+            }
+            if failures.iter().any(|error| matches!(error, AskError::Refused { refusal: Refusal::LowerView, .. })) {
+                return Ok(Attempt::ViewLost);
+            }
+            if !out.is_empty() {
+                return Ok(Attempt::Without(out));
+            }
+            for number in &signers {
+                self.custodians.note(*number, |known| {
+                    if let Some(status) = &mut known.status {
+                        status.certified = batch.head();
+                    }
+                });
+            }
+            if round < rounds {
+                let next = certified.next_round(&good);
+                certified.advance_round(next);
+            }
+            later.push(good);
+        }
+        let jobs = certified.jobs(&self.coordinator, batch, &later);
+        let Ok(jobs) = jobs else { return Ok(Attempt::Without(signers.into_iter().collect())) };
+        let combined = tokio::task::block_in_place(|| combine(&jobs));
+        let signed = certified.finish(batch, combined, &later);
+        if let Some(signature) = &signed.checkpoint {
+            self.signed.send_replace(Some(SignedHead {
+                head: batch.head(),
+                signature: signature.clone(),
+                certificate: certified.certificate.clone(),
+            }));
+        }
+        Ok(Attempt::Done(signed))
+    }
+
+    /// One message to several custodians at once.
+    async fn trip<R: Canonical + Send + 'static>(
+        &self,
+        path: &'static str,
+        signers: &[u16],
+        body: Bytes,
+    ) -> (BTreeMap<u16, R>, Vec<AskError>) {
+        let patience = self.patience(signers);
+        let asks = signers.iter().map(|number| {
+            let (number, body) = (*number, body.clone());
+            async move {
+                let begun = Instant::now();
+                let answer = self.custodians.ask::<R>(number, path, body, patience).await;
+                if answer.is_ok() {
+                    let took = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+                    self.custodians.note(number, |known| known.answer_us = (known.answer_us * 7 + took) / 8);
+                }
+                (number, answer)
+            }
+        });
+        let (mut answers, mut failures) = (BTreeMap::new(), Vec::new());
+        for (number, answer) in join_all(asks).await {
+            match answer {
+                Ok(answer) => drop(answers.insert(number, answer)),
+                Err(error) => failures.push(error),
+            }
+        }
+        (answers, failures)
+    }
+}
+
+/// Waits for all futures, polling them together.
+pub(super) async fn join_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut pending: Vec<_> = futures.map(|future| (Box::pin(future), None)).collect();
+    std::future::poll_fn(|context| {
+        let mut all = true;
+        for (future, done) in &mut pending {
+            if done.is_none() {
+                match future.as_mut().poll(context) {
+                    std::task::Poll::Ready(output) => *done = Some(output),
+                    std::task::Poll::Pending => all = false,
+                }
+            }
+        }
+        if all { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+    pending.into_iter().filter_map(|(_, done)| done).collect()
+}
+
+fn combine(jobs: &[Job]) -> Vec<Combined> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(jobs.len().div_ceil(JOBS_PER_THREAD));
+    if threads <= 1 {
+        return jobs.iter().map(Job::run).collect();
+    }
+    std::thread::scope(|scope| {
+        let chunks = jobs.chunks(jobs.len().div_ceil(threads));
+        let workers: Vec<_> =
+            chunks.map(|chunk| scope.spawn(|| chunk.iter().map(Job::run).collect::<Vec<_>>())).collect();
+        workers.into_iter().flat_map(|worker| worker.join().expect("combining does not panic")).collect()
+    })
+}
+
+/// Tokens of several attempts at one batch: the first signature of each stands.
+fn merge(best: &mut Signed, more: Signed) {
+    best.checkpoint = best.checkpoint.take().or(more.checkpoint);
+    for token in more.tokens {
+        if !best.tokens.iter().any(|known| known.index == token.index) {
+            best.tokens.push(token);
+        }
+    }
+    best.refused = more.refused;
+    best.misbehaved.extend(more.misbehaved);
+}
+
+fn who(error: &AskError) -> u16 {
+    match error {
+        AskError::Gone(number) | AskError::Slow(number) | AskError::Unreadable(number) => *number,
+        AskError::Refused { custodian, .. } => *custodian,
+    }
+}
+
+fn blame(misbehaved: &Misbehaved) -> u16 {
+    tracing::error!(custodian = misbehaved.custodian, "{misbehaved}");
+    metrics::counter!("quorate_misbehaved_total").increment(1);
+    misbehaved.custodian
+}
