@@ -4,7 +4,6 @@ macro_rules! refusals {
     ($($(#[doc = $doc:literal])+ $name:ident => $code:literal),+ $(,)?) => {
         /// A refusal whose fault lies with the asker. Each variant says which attack it stops; [`Refusal::code`] is stable.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
-        #[non_exhaustive]
         #[error("{}", self.code())]
         pub enum Refusal { $($(#[doc = $doc])+ $name),+ }
 

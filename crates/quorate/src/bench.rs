@@ -1,0 +1,384 @@
+//! `quorate bench`: a system of its own under load, everything on this machine, everything durable.
+
+use crate::{client_key::ClientKey, clock, layout::{Layout, RunFile}, public, up::DEMO_CLIENT};
+use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use clap::{Args, ValueEnum};
+use http::Request;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::{ExitCode, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+/// Requests of the idle phase, one after another.
+const IDLE: usize = 100;
+/// Load before measuring begins.
+const WARM_UP: Duration = Duration::from_secs(2);
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Grant {
+    /// A fresh private_key_jwt assertion for every token.
+    #[value(name = "client_credentials")]
+    ClientCredentials,
+}
+
+/// Arguments.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Grant type.
+    #[arg(long, value_enum, default_value = "client_credentials")]
+    grant: Grant,
+    /// Seconds of measured load.
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+    /// Requests in flight.
+    #[arg(long, default_value_t = 64)]
+    concurrency: usize,
+    /// Delay every custodian link by half of this each way: the round-trip time, in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    link_delay: u64,
+    /// Stop this custodian (SIGSTOP) once the load runs.
+    #[arg(long, value_name = "ID")]
+    hang: Option<u16>,
+    /// Custodians.
+    #[arg(long, default_value_t = 4)]
+    custodians: u16,
+    /// Custodians that it takes to sign.
+    #[arg(long, default_value_t = 3)]
+    threshold: u16,
+    /// Custodians that may be malicious.
+    #[arg(long, default_value_t = 1)]
+    faulty: u16,
+    /// Algorithm of the client's key: ES256 or EdDSA.
+    #[arg(long, default_value = "ES256")]
+    key_alg: String,
+    /// Print one JSON document instead of text.
+    #[arg(long)]
+    json: bool,
+    /// Directory for the system under test; removed afterwards.
+    #[arg(long)]
+    dir: Option<PathBuf>,
+}
+
+/// Latencies in microseconds, and errors.
+#[derive(Debug, Default)]
+struct Tally {
+    latencies_us: Vec<u64>,
+    errors: BTreeMap<String, u64>,
+}
+
+/// A running system and what it has used so far.
+struct System {
+    child: tokio::process::Child,
+    layout: Layout,
+    run: RunFile,
+    gateway: String,
+    issuer: String,
+}
+
+/// Runs the command.
+pub async fn run(args: BenchArgs) -> Result<ExitCode> {
+    let Grant::ClientCredentials = args.grant;
+    let dir = args.dir.clone().unwrap_or_else(|| std::env::temp_dir().join(format!("quorate-bench-{}", std::process::id())));
+    let outcome = measure(&args, &dir).await;
+    let _ = std::fs::remove_dir_all(&dir);
+    let report = outcome?;
+    if args.json {
+        println!("{report}");
+    } else {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn measure(args: &BenchArgs, dir: &std::path::Path) -> Result<serde_json::Value> {
+    let mut system = System::start(args, dir).await?;
+    let client = Arc::new(Client::new(&system, &args.key_alg).await?);
+    let idle = client.one_by_one(IDLE).await?;
+    let warm = client.load(args.concurrency, WARM_UP).await;
+    if warm.latencies_us.is_empty() {
+        bail!("no token came back: {:?}", warm.errors);
+    }
+    if let Some(number) = args.hang {
+        let name = format!("custodian-{number}");
+        let id = *system.run.processes.get(&name).with_context(|| format!("there is no {name}"))?;
+        signal(id, rustix::process::Signal::STOP)?;
+    }
+    let before = system.figures().await?;
+    let began = Instant::now();
+    let tally = client.load(args.concurrency, Duration::from_secs(args.seconds)).await;
+    let seconds = began.elapsed().as_secs_f64();
+    let after = system.figures().await?;
+    let report = report(args, &idle, &tally, seconds, (&before, &after));
+    system.stop().await;
+    Ok(report)
+}
+
+fn report(
+    args: &BenchArgs,
+    idle: &Tally,
+    tally: &Tally,
+    seconds: f64,
+    (before, after): (&Figures, &Figures),
+) -> serde_json::Value {
+    let mut sorted = tally.latencies_us.clone();
+    sorted.sort_unstable();
+    let mut idle_sorted = idle.latencies_us.clone();
+    idle_sorted.sort_unstable();
+    let tokens = sorted.len() as f64;
+    let cpu: BTreeMap<_, _> =
+        after.cpu_ms.iter().map(|(name, ms)| (name, ms - before.cpu_ms.get(name).copied().unwrap_or(0.0))).collect();
+    let total: f64 = cpu.values().sum();
+    let per_token: BTreeMap<_, _> = cpu.iter().map(|(name, ms)| (name, round(ms / tokens))).collect();
+    let servers: f64 = cpu.iter().filter(|(name, _)| **name != "load-generator").map(|(_, ms)| ms).sum();
+    json!({
+        "grant": "client_credentials",
+        "client_key": args.key_alg,
+        "custodians": args.custodians,
+        "threshold": args.threshold,
+        "concurrency": args.concurrency,
+        "seconds": round(seconds),
+        "link_delay_ms": args.link_delay,
+        "hang": args.hang,
+        "tokens_per_second": round(tokens / seconds),
+        "p50_ms": percentile(&sorted, 50.0),
+        "p95_ms": percentile(&sorted, 95.0),
+        "p99_ms": percentile(&sorted, 99.0),
+        "idle_p50_ms": percentile(&idle_sorted, 50.0),
+        "cpu_ms_per_token": round(total / tokens),
+        "cpu_ms_per_token_servers": round(servers / tokens),
+        "cpu_ms_per_token_by_process": per_token,
+        "rss_mib": after.rss_mib,
+        "batches": after.batches - before.batches,
+        "fsyncs": after.fsyncs - before.fsyncs,
+        "errors": tally.errors.values().sum::<u64>(),
+        "errors_by_kind": tally.errors,
+    })
+}
+
+fn percentile(sorted: &[u64], percent: f64) -> f64 {
+    if sorted.is_empty() {
+        return 0.0;
+    }
+    let rank = (percent / 100.0 * (sorted.len() - 1) as f64).round() as usize;
+    round(sorted[rank.min(sorted.len() - 1)] as f64 / 1000.0)
+}
+
+fn round(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}
+
+/// What all processes have used.
+#[derive(Debug)]
+struct Figures {
+    cpu_ms: BTreeMap<String, f64>,
+    rss_mib: BTreeMap<String, f64>,
+    batches: u64,
+    fsyncs: u64,
+}
+
+impl System {
+    async fn start(args: &BenchArgs, dir: &std::path::Path) -> Result<Self> {
+        let port = free_ports()?;
+        let mut command = tokio::process::Command::new("/proc/self/exe");
+        command
+            .args(["up", "--json", "--end-with-stdin", "--data-dir"])
+            .arg(dir)
+            .args(["--port", &port.to_string(), "--custodians", &args.custodians.to_string()])
+            .args(["--threshold", &args.threshold.to_string(), "--faulty", &args.faulty.to_string()])
+            .args(["--link-delay", &(args.link_delay / 2).to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true);
+        let mut child = command.spawn().context("cannot start the system")?;
+        let mut lines = BufReader::new(child.stdout.take().context("no output")?).lines();
+        let line = lines.next_line().await?.context("the system ended before it was ready")?;
+        let ready: serde_json::Value = serde_json::from_str(&line)?;
+        let layout = Layout::new(dir);
+        let run = layout.running()?.context("run.json is missing")?;
+        let text = |name: &str| ready[name].as_str().map(str::to_owned).context("the ready line is incomplete");
+        Ok(Self { child, layout, run, gateway: text("gateway")?, issuer: text("issuer")? })
+    }
+
+    async fn figures(&mut self) -> Result<Figures> {
+        self.run = self.layout.running()?.context("run.json is missing")?;
+        let mut processes = self.run.processes.clone();
+        processes.insert("up".to_owned(), self.run.up);
+        processes.insert("load-generator".to_owned(), std::process::id());
+        let (mut cpu_ms, mut rss_mib) = (BTreeMap::new(), BTreeMap::new());
+        for (name, id) in processes {
+            cpu_ms.insert(name.clone(), cpu_of(id)?);
+            rss_mib.insert(name, rss_of(id)?);
+        }
+        let metrics = public::need(&public::http()?, &format!("{}/metrics", self.gateway)).await?;
+        let metrics = String::from_utf8(metrics)?;
+        let sum = |name: &str| -> u64 {
+            let lines = metrics.lines().filter(|line| line.split([' ', '{']).next() == Some(name));
+            lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>() as u64
+        };
+        let fsyncs = sum("quorate_gateway_fsyncs") + sum("quorate_custodian_fsyncs_total");
+        Ok(Figures { cpu_ms, rss_mib, batches: sum("quorate_batches_total"), fsyncs })
+    }
+
+    async fn stop(mut self) {
+        for id in self.run.processes.values() {
+            let _ = signal(*id, rustix::process::Signal::CONT);
+        }
+        drop(self.child.stdin.take());
+        let _ = tokio::time::timeout(Duration::from_secs(20), self.child.wait()).await;
+    }
+}
+
+fn signal(id: u32, signal: rustix::process::Signal) -> Result<()> {
+    let id = rustix::process::Pid::from_raw(i32::try_from(id)?).context("no such process")?;
+    Ok(rustix::process::kill_process(id, signal)?)
+}
+
+/// User and system time of a process, milliseconds (`/proc/<pid>/stat`, fields 14 and 15).
+fn cpu_of(id: u32) -> Result<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).with_context(|| format!("process {id} is gone"))?;
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).context("unexpected /proc/<pid>/stat");
+    Ok((ticks(11)? + ticks(12)?) * 1000.0 / rustix::param::clock_ticks_per_second() as f64)
+}
+
+fn rss_of(id: u32) -> Result<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("unexpected /proc/<pid>/status")?;
+    let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
+    Ok(round(kib / 1024.0))
+}
+
+/// A base port with three free ones behind it.
+pub fn free_ports() -> Result<u16> {
+    for _ in 0..64 {
+        let first = std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        let all_free = (0..4u16).all(|offset| {
+            first.checked_add(offset).is_some_and(|port| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok())
+        });
+        if all_free {
+            return Ok(first);
+        }
+    }
+    bail!("found no four free ports in a row");
+}
+
+struct Client {
+    address: String,
+    issuer: String,
+    id: String,
+    key: ClientKey,
+}
+
+impl Client {
+    async fn new(system: &System, alg: &str) -> Result<Self> {
+        let address = system.gateway.trim_start_matches("http://").to_owned();
+        let issuer = system.issuer.clone();
+        let demo = ClientKey::read(&system.layout.client_key(DEMO_CLIENT))?;
+        if demo.public().alg() == alg {
+            return Ok(Self { address, issuer, id: DEMO_CLIENT.to_owned(), key: demo });
+        }
+        let key = ClientKey::generate(alg)?;
+        let record = crate::admin::plain_client("bench", "bench", key.public().clone())?;
+        let admin = crate::admin::AdminClient::open(&system.layout, None)?;
+        admin.propose(quorate_rules::decision::Action::PutClient(record)).await?;
+        Ok(Self { address, issuer, id: "bench".to_owned(), key })
+    }
+
+    async fn one_by_one(self: &Arc<Self>, count: usize) -> Result<Tally> {
+        let mut sender = self.connect().await?;
+        let mut tally = Tally::default();
+        for _ in 0..count {
+            self.request(&mut sender, &mut tally).await;
+        }
+        Ok(tally)
+    }
+
+    /// Closed loop: each of `concurrency` connections sends its next request when the last is answered.
+    async fn load(self: &Arc<Self>, concurrency: usize, length: Duration) -> Tally {
+        let end = Instant::now() + length;
+        let mut workers = JoinSet::new();
+        for _ in 0..concurrency {
+            let client = Arc::clone(self);
+            workers.spawn(async move {
+                let mut tally = Tally::default();
+                while Instant::now() < end {
+                    match client.connect().await {
+                        Ok(mut sender) => {
+                            while Instant::now() < end && client.request(&mut sender, &mut tally).await {}
+                        }
+                        Err(_) => {
+                            *tally.errors.entry("connect".to_owned()).or_default() += 1;
+                            tokio::time::sleep(Duration::from_millis(50)).await;
+                        }
+                    }
+                }
+                tally
+            });
+        }
+        let mut all = Tally::default();
+        while let Some(Ok(tally)) = workers.join_next().await {
+            all.latencies_us.extend(tally.latencies_us);
+            for (kind, count) in tally.errors {
+                *all.errors.entry(kind).or_default() += count;
+            }
+        }
+        all
+    }
+
+    async fn connect(&self) -> Result<http1::SendRequest<Full<Bytes>>> {
+        let stream = TcpStream::connect(&self.address).await?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        tokio::task::spawn(connection);
+        Ok(sender)
+    }
+
+    /// One token; false if the connection is gone.
+    async fn request(&self, sender: &mut http1::SendRequest<Full<Bytes>>, tally: &mut Tally) -> bool {
+        let outcome = async {
+            let assertion = self.key.assertion(&self.id, &self.issuer, clock::now_ms()).ok()?;
+            let body = format!(
+                "grant_type=client_credentials&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer\
+                 &client_assertion={assertion}"
+            );
+            let request = Request::post("/token")
+                .header("host", &self.address)
+                .header("content-type", "application/x-www-form-urlencoded")
+                .body(Full::new(Bytes::from(body)))
+                .ok()?;
+            let began = Instant::now();
+            let response = sender.send_request(request).await.ok()?;
+            let status = response.status();
+            let body = response.into_body().collect().await.ok()?.to_bytes();
+            Some((status, body, began.elapsed()))
+        };
+        match outcome.await {
+            None => {
+                *tally.errors.entry("connection".to_owned()).or_default() += 1;
+                false
+            }
+            Some((status, body, took)) if status.is_success() && body.starts_with(b"{") => {
+                tally.latencies_us.push(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+                true
+            }
+            Some((status, body, _)) => {
+                let error: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+                let kind = error["error"].as_str().map_or_else(|| status.to_string(), str::to_owned);
+                *tally.errors.entry(kind).or_default() += 1;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                true
+            }
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! The command line.
+
+use crate::{admin, bench, layout::Layout, log, site, status, token, up, verify};
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use quorate_custodian::run::Options as CustodianOptions;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// An OpenID Connect provider and OAuth 2.0 authorization server with no master key.
+///
+/// Start with `quorate up`: it makes a demo tenant under ./quorate-data and runs four custodians, a gateway and the issuer site as
+/// processes of their own. Then try `quorate token --client demo-service` and `quorate verify TOKEN`.
+#[derive(Debug, Parser)]
+#[command(name = "quorate", version, propagate_version = true)]
+pub struct Cli {
+    /// Form of log lines on standard error.
+    #[arg(long, value_enum, default_value_t = LogForm::Text, global = true)]
+    log: LogForm,
+    /// Which log lines: error, warn, info, debug or trace; `target=level` pairs work too.
+    #[arg(long, default_value = "warn", global = true)]
+    log_level: String,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Form of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LogForm {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Where the data directory is, and how to print.
+#[derive(Debug, Clone, Args)]
+pub struct Common {
+    /// Data directory of the tenant, as `quorate up` makes it.
+    #[arg(long, default_value = "quorate-data")]
+    pub data_dir: PathBuf,
+    /// Print one JSON document instead of text.
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Common {
+    /// The data directory.
+    pub fn layout(&self) -> Layout {
+        Layout::new(&self.data_dir)
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a whole tenant on this machine: custodians, gateway and issuer site.
+    Up(up::UpArgs),
+    /// Get an access token with a client's own key (client_credentials, private_key_jwt).
+    Token(token::TokenArgs),
+    /// Check a token: signature, claims, and that its leaf stands in the certified log.
+    ///
+    /// Reads only what is public: the issuer's key set, the log's checkpoint and tiles. Exits with 1 and names the first check that
+    /// fails.
+    Verify(verify::VerifyArgs),
+    /// Show who votes, where everybody stands and how many custodians may still fail.
+    Status(status::StatusArgs),
+    /// Read the public log.
+    #[command(subcommand)]
+    Log(log::LogCommand),
+    /// Add, list and stop clients; each change is a decision that administrators approve.
+    #[command(subcommand)]
+    Client(admin::ClientCommand),
+    /// Read proposals and approve them.
+    #[command(subcommand)]
+    Proposal(admin::ProposalCommand),
+    /// Run a gateway from its configuration file.
+    Gateway(ConfigArgs),
+    /// Write or serve the issuer site.
+    #[command(subcommand)]
+    Site(site::SiteCommand),
+    /// Measure a system of its own under load.
+    Bench(bench::BenchArgs),
+    /// One custodian as `up` starts it; elsewhere use the small binary quorate-custodian.
+    #[command(name = "custodian-of-up", hide = true)]
+    Custodian(ConfigArgs),
+}
+
+/// A long-running part from its configuration file.
+#[derive(Debug, Args)]
+struct ConfigArgs {
+    /// Configuration file; every key is described in docs/OPERATING.md.
+    #[arg(long)]
+    config: PathBuf,
+    /// End when standard input closes.
+    #[arg(long, hide = true)]
+    end_with_stdin: bool,
+}
+
+impl Cli {
+    /// Runs the command.
+    pub fn run(self) -> Result<ExitCode> {
+        let filter = tracing_subscriber::EnvFilter::try_new(&self.log_level)
+            .with_context(|| format!("--log-level {:?} is no filter", self.log_level))?;
+        let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        match self.log {
+            LogForm::Json => lines.json().init(),
+            LogForm::Text => lines.init(),
+        }
+        let log = match self.log {
+            LogForm::Json => "json",
+            LogForm::Text => "text",
+        };
+        match self.command {
+            Command::Up(args) => many()?.block_on(up::run(args, &self.log_level, log)),
+            Command::Token(args) => one()?.block_on(token::run(args)),
+            Command::Verify(args) => one()?.block_on(verify::run(args)),
+            Command::Status(args) => one()?.block_on(status::run(args)),
+            Command::Log(command) => one()?.block_on(log::run(command)),
+            Command::Client(command) => one()?.block_on(admin::run_client(command)),
+            Command::Proposal(command) => one()?.block_on(admin::run_proposal(command)),
+            Command::Gateway(args) => many()?.block_on(gateway(args)),
+            Command::Site(command) => one()?.block_on(site::run(command)),
+            Command::Bench(args) => many()?.block_on(bench::run(args)),
+            Command::Custodian(args) => {
+                let options = CustodianOptions { end_with_stdin: args.end_with_stdin };
+                one()?.block_on(quorate_custodian::run::run(&args.config, options))?;
+                Ok(ExitCode::SUCCESS)
+            }
+        }
+    }
+}
+
+async fn gateway(args: ConfigArgs) -> Result<ExitCode> {
+    let config = quorate_gateway::config::Config::load(&args.config)?;
+    let metrics = quorate_gateway::run::install_metrics()?;
+    let stop = crate::supervise::stop_signal(args.end_with_stdin);
+    quorate_gateway::run::run(config, metrics, stop).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn one() -> Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
+}
+
+fn many() -> Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}
+
+/// Reads an address argument.
+pub fn address(text: &str) -> Result<SocketAddr> {
+    text.parse().with_context(|| format!("{text:?} is no address such as 127.0.0.1:8410"))
+}

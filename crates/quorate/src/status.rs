@@ -1,0 +1,47 @@
+//! `quorate status`.
+
+use crate::{cli::Common, clock, public};
+use anyhow::Result;
+use clap::Args;
+use std::process::ExitCode;
+
+/// Arguments.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Runs the command.
+pub async fn run(args: StatusArgs) -> Result<ExitCode> {
+    let tenant = args.common.layout().tenant()?;
+    let status = public::json(&public::http()?, &format!("{}/status", tenant.gateway)).await?;
+    if args.common.json {
+        println!("{status}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let quorum = &status["quorum"];
+    println!("{}  {}", status["issuer"].as_str().unwrap_or("?"), if status["ready"] == true { "ready" } else { "NOT READY" });
+    println!("log {} size {} view {} published {}", status["origin"], status["size"], status["view"], status["published"]);
+    println!(
+        "{} of {} custodians sign, {} vote now, margin {}",
+        quorum["threshold"], quorum["custodians"], status["voting"], status["margin"]
+    );
+    println!("{:<14} {:<8} {:<9} {:>10} {:>6} {:>6} {:>5}  last seen", "custodian", "link", "standing", "size", "view", "epoch", "inc");
+    for custodian in status["custodians"].as_array().into_iter().flatten() {
+        let seen = custodian["last_seen_ms"].as_u64().filter(|ms| *ms > 0);
+        let ago = seen.map_or("never".to_owned(), |ms| format!("{:.1} s ago", clock::now_ms().saturating_sub(ms) as f64 / 1000.0));
+        println!(
+            "{:<14} {:<8} {:<9} {:>10} {:>6} {:>6} {:>5}  {ago}{}",
+            custodian["name"].as_str().unwrap_or("?"),
+            if custodian["linked"] == true { "linked" } else { "DOWN" },
+            custodian["standing"].as_str().unwrap_or("-"),
+            custodian["size"].to_string(),
+            custodian["view"].to_string(),
+            custodian["epoch"].to_string(),
+            custodian["incarnation"].to_string(),
+            if custodian["suspect"] == true { "  (slow)" } else { "" },
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}

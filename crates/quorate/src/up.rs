@@ -1,0 +1,289 @@
+//! `quorate up`: a whole tenant on one machine. It writes the files that anybody could write, and starts the processes that anybody
+//! could start.
+
+use crate::{
+    admin::{AdminClient, plain_client},
+    client_key::ClientKey,
+    clock,
+    delay,
+    layout::{Layout, RunFile, TenantFile},
+    public, site,
+    supervise::{self, Part, Parts},
+    tenant,
+};
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use quorate_rules::{QuorumRule, decision::Action};
+use quorate_store::file;
+use serde_json::json;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+/// The demo's client.
+pub const DEMO_CLIENT: &str = "demo-service";
+/// The demo client's scope.
+const DEMO_SCOPE: &str = "demo.read demo.write";
+/// Longest wait for a system that starts.
+const START: Duration = Duration::from_secs(60);
+/// How often children are looked after.
+const WATCH: Duration = Duration::from_millis(100);
+
+/// Arguments.
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    /// Data directory; made if it is not there.
+    #[arg(long, default_value = "quorate-data")]
+    data_dir: PathBuf,
+    /// Base port: issuer site; the gateway, the custodian link and the demo follow.
+    #[arg(long, default_value_t = 8410)]
+    port: u16,
+    /// Custodians of a new tenant.
+    #[arg(long, default_value_t = 4)]
+    custodians: u16,
+    /// Custodians that it takes to sign, for a new tenant.
+    #[arg(long, default_value_t = 3)]
+    threshold: u16,
+    /// Custodians of a new tenant that may be malicious.
+    #[arg(long, default_value_t = 1)]
+    faulty: u16,
+    /// Print one JSON line when ready.
+    #[arg(long)]
+    json: bool,
+    /// End when standard input closes.
+    #[arg(long, hide = true)]
+    end_with_stdin: bool,
+    /// Delay every custodian link by this many milliseconds each way.
+    #[arg(long, hide = true, default_value_t = 0)]
+    link_delay: u64,
+}
+
+/// Runs the command.
+pub async fn run(args: UpArgs, log_level: &str, log: &str) -> Result<ExitCode> {
+    let rule = QuorumRule::new(args.custodians, args.threshold, args.faulty)?;
+    let layout = Layout::new(&args.data_dir);
+    let (tenant, new) = open_or_make(&layout, &args)?;
+    let mut stop = supervise::stop_signal(args.end_with_stdin);
+    let say = |text: &str| {
+        if !args.json {
+            println!("{text}");
+        }
+    };
+    say(if new { "making a demo tenant" } else { "resuming the tenant" });
+    let mut proxies = JoinSet::new();
+    let links = links(&tenant, args.link_delay, &mut proxies).await?;
+    tenant::configure(&layout, &tenant, |number| links[usize::from(number) - 1])?;
+    let mut parts = Parts::start(parts(&layout, &tenant, log_level, log)?)?;
+    write_run_file(&layout, &parts)?;
+    let ready = tokio::select! {
+        ready = prepare(&layout, &tenant, &say) => ready,
+        ended = watch_over(&layout, &mut parts) => Err(ended),
+        _ = stop.changed() => Ok(false),
+    };
+    let outcome = match ready {
+        Ok(true) => {
+            announce(&layout, &tenant, rule, args.json);
+            tokio::select! {
+                ended = watch_over(&layout, &mut parts) => Err(ended),
+                _ = stop.changed() => Ok(()),
+            }
+        }
+        Ok(false) => Ok(()),
+        Err(error) => Err(error),
+    };
+    say("stopping");
+    parts.stop().await;
+    let _ = std::fs::remove_file(layout.run_file());
+    outcome.map(|()| ExitCode::SUCCESS)
+}
+
+fn open_or_make(layout: &Layout, args: &UpArgs) -> Result<(TenantFile, bool)> {
+    let issuer = format!("http://localhost:{}", args.port);
+    if layout.tenant_file().exists() {
+        let tenant = layout.tenant()?;
+        if tenant.issuer != issuer {
+            bail!(
+                "the issuer of {} is {}, and an issuer never changes; start with --port {}, or name another --data-dir",
+                layout.root().display(),
+                tenant.issuer,
+                tenant.port
+            );
+        }
+        return Ok((tenant, false));
+    }
+    let foreign = layout.root().exists() && layout.root().read_dir()?.next().is_some() && !layout.genesis().exists();
+    let half_made = layout.root().join("admin").exists();
+    if foreign && !half_made {
+        bail!("{} is not empty and holds no tenant; name another --data-dir", layout.root().display());
+    }
+    let tenant = TenantFile {
+        issuer,
+        gateway: format!("http://localhost:{}", args.port.checked_add(1).context("--port is too high")?),
+        port: args.port,
+        custodians: args.custodians,
+        threshold: args.threshold,
+        faulty: args.faulty,
+        demo: true,
+    };
+    std::fs::create_dir_all(layout.root())?;
+    tenant::make(layout, &tenant)?;
+    Ok((tenant, true))
+}
+
+async fn links(tenant: &TenantFile, delay_ms: u64, proxies: &mut JoinSet<()>) -> Result<Vec<u16>> {
+    let link = tenant.port.checked_add(2).context("--port is too high")?;
+    let mut links = Vec::new();
+    for _ in 0..tenant.custodians {
+        links.push(match delay_ms {
+            0 => link,
+            ms => delay::start(link, Duration::from_millis(ms), proxies).await?,
+        });
+    }
+    Ok(links)
+}
+
+fn parts(layout: &Layout, tenant: &TenantFile, log_level: &str, log: &str) -> Result<Vec<Part>> {
+    let root = std::path::absolute(layout.root())?;
+    let logs = root.join("logs");
+    std::fs::create_dir_all(&logs)?;
+    let text = |path: PathBuf| path.to_string_lossy().into_owned();
+    let part = |name: String, arguments: Vec<String>| {
+        let common = ["--log", log, "--log-level", log_level, "--"].map(str::to_owned);
+        let [form, form_value, level, level_value, _] = common;
+        let arguments = [vec![form, form_value, level, level_value], arguments, vec!["--end-with-stdin".to_owned()]].concat();
+        Part { log: logs.join(format!("{name}.log")), name, arguments }
+    };
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    let mut parts = vec![
+        part("gateway".to_owned(), [words(&["gateway", "--config"]), vec![text(root.join("gateway/gateway.toml"))]].concat()),
+        part(
+            "site".to_owned(),
+            [
+                words(&["site", "serve", "--listen"]),
+                vec![format!("127.0.0.1:{}", tenant.port), "--dir".to_owned(), text(root.join("site"))],
+            ]
+            .concat(),
+        ),
+    ];
+    for number in 1..=tenant.custodians {
+        let config = text(root.join(format!("custodian-{number}/custodian.toml")));
+        parts.push(part(format!("custodian-{number}"), [words(&["custodian-of-up", "--config"]), vec![config]].concat()));
+    }
+    Ok(parts)
+}
+
+fn write_run_file(layout: &Layout, parts: &Parts) -> Result<()> {
+    let run = RunFile { up: std::process::id(), processes: parts.ids() };
+    Ok(file::write_whole(&layout.run_file(), &serde_json::to_vec_pretty(&run)?, file::Durability::Later)?)
+}
+
+/// Starts again what has ended, for ever; returns only an error of its own.
+async fn watch_over(layout: &Layout, parts: &mut Parts) -> anyhow::Error {
+    loop {
+        tokio::time::sleep(WATCH).await;
+        match parts.restart_ended().await {
+            Ok(restarted) if restarted.is_empty() => {}
+            Ok(restarted) => {
+                eprintln!("restarted {}; see {}/logs", restarted.join(", "), layout.root().display());
+                if let Err(error) = write_run_file(layout, parts) {
+                    return error;
+                }
+            }
+            Err(error) => return error,
+        }
+    }
+}
+
+/// Waits until tokens can be issued, writes the issuer site, registers the demo client.
+async fn prepare(layout: &Layout, tenant: &TenantFile, say: &impl Fn(&str)) -> Result<bool> {
+    let http = public::http()?;
+    let deadline = tokio::time::Instant::now() + START;
+    let mut said = String::new();
+    loop {
+        if let Ok(status) = public::json(&http, &format!("{}/status", tenant.gateway)).await {
+            let size = status["size"].as_u64().unwrap_or(0);
+            let step = match (status["ready"] == true, size) {
+                (true, _) => "ready".to_owned(),
+                (false, 0) => format!("{} of {} custodians linked and voting; keys are made by all together", status["voting"], tenant.custodians),
+                (false, _) => format!("{} of {} custodians voting", status["voting"], tenant.custodians),
+            };
+            if step != said {
+                say(&format!("  {step}"));
+                said = step;
+            }
+            if status["ready"] == true && status["published"].as_u64().is_some_and(|size| size >= 2) {
+                break;
+            }
+        }
+        if tokio::time::Instant::now() > deadline {
+            bail!("the system was not ready after {} s; see {}/logs", START.as_secs(), layout.root().display());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    site::write(layout, tenant, &layout.site()).await?;
+    register_demo_client(layout, say).await?;
+    Ok(true)
+}
+
+async fn register_demo_client(layout: &Layout, say: &impl Fn(&str)) -> Result<()> {
+    if !layout.admin_key().exists() {
+        return Ok(());
+    }
+    let admin = AdminClient::open(layout, None)?;
+    let registry = admin.get("/admin/registry").await?;
+    let known = registry["clients"].as_array().into_iter().flatten().any(|client| client["client_id"] == DEMO_CLIENT);
+    if known {
+        return Ok(());
+    }
+    let place = layout.client_key(DEMO_CLIENT);
+    let key = if place.exists() {
+        ClientKey::read(&place)?
+    } else {
+        let key = ClientKey::generate("ES256")?;
+        key.write(&place)?;
+        key
+    };
+    admin.propose(Action::PutClient(plain_client(DEMO_CLIENT, DEMO_SCOPE, key.public().clone())?)).await?;
+    say(&format!("  registered {DEMO_CLIENT} by a signed decision"));
+    Ok(())
+}
+
+fn announce(layout: &Layout, tenant: &TenantFile, rule: QuorumRule, as_json: bool) {
+    if as_json {
+        let line = json!({
+            "issuer": tenant.issuer,
+            "gateway": tenant.gateway,
+            "data_dir": layout.root(),
+            "ready_ms": clock::now_ms(),
+        });
+        println!("{line}");
+        return;
+    }
+    println!(
+        "
+issuer    {issuer}
+gateway   {gateway}
+data      {data}
+
+  custodians {n}   sign {t}   forging needs {t}   may be absent {absent}   log cannot fork with up to {fork} malicious{note}
+
+There is no master key. In its place: {t} custodian operators together, {k} administrator, whoever runs the issuer site's host and
+its DNS, and the people who release this software.
+All custodians run on this one host, so they are NOT independent: whoever owns the host owns them all. This is a demonstration.
+
+try       quorate token --client {DEMO_CLIENT}{flag}
+then      quorate verify TOKEN{flag}
+stop      Ctrl-C; the next start resumes",
+        issuer = tenant.issuer,
+        gateway = tenant.gateway,
+        data = layout.root().display(),
+        n = rule.custodians(),
+        t = rule.threshold(),
+        absent = rule.may_be_absent(),
+        fork = rule.fork_free_up_to(),
+        note = if rule.fork_free_up_to() == 0 { " (demo only: one malicious custodian can fork the log)" } else { "" },
+        k = 1,
+        flag = if layout.root() == std::path::Path::new("quorate-data") { String::new() } else { format!(" --data-dir {}", layout.root().display()) },
+    );
+}
