@@ -22,7 +22,11 @@ pub fn deal(scheme: &dyn Scheme, t: u16, n: u16) -> BTreeMap<Identifier, Dealt> 
     let parameters = Parameters::new(t, n).unwrap();
     let (mut rounds, mut broadcasts) = (BTreeMap::new(), BTreeMap::new());
     for me in parameters.identifiers() {
-        let context = DkgContext { parameters, me, session: [7; 32] };
+        let context = DkgContext {
+            parameters,
+            me,
+            session: [7; 32],
+        };
         let (round, broadcast) = scheme.begin_dkg(&context, &mut OsRng).unwrap();
         rounds.insert(me, round);
         broadcasts.insert(me, broadcast);
@@ -36,7 +40,10 @@ pub fn deal(scheme: &dyn Scheme, t: u16, n: u16) -> BTreeMap<Identifier, Dealt> 
             boxes.entry(to).or_default().insert(me, deal);
         }
     }
-    dealings.into_iter().map(|(me, dealing)| (me, dealing.finish(boxes.remove(&me).unwrap()).unwrap())).collect()
+    dealings
+        .into_iter()
+        .map(|(me, dealing)| (me, dealing.finish(boxes.remove(&me).unwrap()).unwrap()))
+        .collect()
 }
 
 /// Signs with these signers; `tamper` may change any output of any round on its way (round, signer, bytes).
@@ -85,5 +92,8 @@ pub fn run(
 }
 
 pub fn shares<'a>(dealt: &'a BTreeMap<Identifier, Dealt>, signers: &[u16]) -> BTreeMap<Identifier, &'a dyn KeyShare> {
-    signers.iter().map(|number| (id(*number), dealt[&id(*number)].share.as_ref())).collect()
+    signers
+        .iter()
+        .map(|number| (id(*number), dealt[&id(*number)].share.as_ref()))
+        .collect()
 }

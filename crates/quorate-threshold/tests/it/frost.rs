@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 fn accepts(group: &GroupKey, message: &[u8], signature: &[u8]) -> bool {
     let key = ed25519_dalek::VerifyingKey::from_bytes(group.verifying_key().try_into().unwrap()).unwrap();
-    key.verify_strict(message, &ed25519_dalek::Signature::from_slice(signature).unwrap()).is_ok()
+    key.verify_strict(message, &ed25519_dalek::Signature::from_slice(signature).unwrap())
+        .is_ok()
 }
 
 #[test]
@@ -17,7 +18,11 @@ fn every_quorum_signs_and_stock_ed25519_accepts() {
     for (t, n) in [(2, 3), (3, 4), (5, 7)] {
         let dealt = deal(&FrostEd25519, t, n);
         let group = &dealt[&id(1)].group;
-        assert!(dealt.values().all(|d| d.group == *group && d.transcript == dealt[&id(1)].transcript));
+        assert!(
+            dealt
+                .values()
+                .all(|d| d.group == *group && d.transcript == dealt[&id(1)].transcript)
+        );
         for skip in 1..=n {
             let signers: Vec<u16> = (1..=n).filter(|i| *i != skip).take(usize::from(t)).collect();
             let signature = run(&FrostEd25519, &shares(&dealt, &signers), b"message", &mut |_, _, _| {}).unwrap();
@@ -31,12 +36,17 @@ fn every_quorum_signs_and_stock_ed25519_accepts() {
 fn a_wrong_share_names_its_signer() {
     let dealt = deal(&FrostEd25519, 3, 4);
     let mut fired = false;
-    let outcome = run(&FrostEd25519, &shares(&dealt, &[1, 2, 4]), b"m", &mut |round, from, bytes| {
-        if round == 2 && from == id(2) {
-            bytes[0] ^= 1;
-            fired = true;
-        }
-    });
+    let outcome = run(
+        &FrostEd25519,
+        &shares(&dealt, &[1, 2, 4]),
+        b"m",
+        &mut |round, from, bytes| {
+            if round == 2 && from == id(2) {
+                bytes[0] ^= 1;
+                fired = true;
+            }
+        },
+    );
     assert!(fired);
     assert_eq!(outcome, Err(AggregateError::Misbehaved { culprits: vec![id(2)] }));
 }
@@ -44,11 +54,16 @@ fn a_wrong_share_names_its_signer() {
 #[test]
 fn a_false_group_commitment_of_one_signer_does_not_spoil_good_shares() {
     let dealt = deal(&FrostEd25519, 3, 4);
-    let outcome = run(&FrostEd25519, &shares(&dealt, &[1, 2, 3]), b"m", &mut |round, from, bytes| {
-        if round == 2 && from == id(1) {
-            bytes[40] ^= 1;
-        }
-    });
+    let outcome = run(
+        &FrostEd25519,
+        &shares(&dealt, &[1, 2, 3]),
+        b"m",
+        &mut |round, from, bytes| {
+            if round == 2 && from == id(1) {
+                bytes[40] ^= 1;
+            }
+        },
+    );
     assert!(accepts(&dealt[&id(1)].group, b"m", &outcome.unwrap()));
 }
 
@@ -82,12 +97,23 @@ fn sessions_are_bound_to_message_signers_and_own_commitment() {
         let (a, b) = (open(1), open(2));
         let mut inputs = BTreeMap::from([(id(1), a.output), (id(2), b.output)]);
         change(&mut inputs);
-        assert_eq!(sign(&Message(permit.to_vec()), a.session, &inputs).unwrap_err(), expected);
+        assert_eq!(
+            sign(&Message(permit.to_vec()), a.session, &inputs).unwrap_err(),
+            expected
+        );
     };
     check(b"other", &|_| {}, SignError::Message);
-    check(b"m", &|inputs| inputs.get_mut(&id(1)).unwrap()[0] ^= 1, SignError::Inputs);
+    check(
+        b"m",
+        &|inputs| inputs.get_mut(&id(1)).unwrap()[0] ^= 1,
+        SignError::Inputs,
+    );
     check(b"m", &|inputs| drop(inputs.remove(&id(2))), SignError::Inputs);
-    check(b"m", &|inputs| drop(inputs.insert(id(3), vec![0; 64])), SignError::Inputs);
+    check(
+        b"m",
+        &|inputs| drop(inputs.insert(id(3), vec![0; 64])),
+        SignError::Inputs,
+    );
     let outsider = dealt[&id(3)].share.commit(b"m", &signers, &mut OsRng);
     assert_eq!(outsider.err(), Some(SignError::Signers));
     let too_few = dealt[&id(1)].share.commit(b"m", &BTreeSet::from([id(1)]), &mut OsRng);
@@ -105,7 +131,18 @@ fn shares_of_two_dkgs_do_not_mix_and_the_stranger_is_named() {
 #[test]
 fn an_equivocating_dealer_leaves_differing_transcripts() {
     let parameters = Parameters::new(2, 3).unwrap();
-    let begin = |me| FrostEd25519.begin_dkg(&DkgContext { parameters, me, session: [1; 32] }, &mut OsRng).unwrap();
+    let begin = |me| {
+        FrostEd25519
+            .begin_dkg(
+                &DkgContext {
+                    parameters,
+                    me,
+                    session: [1; 32],
+                },
+                &mut OsRng,
+            )
+            .unwrap()
+    };
     let (one, b1) = begin(id(1));
     let (two, b2) = begin(id(2));
     let (liar_a, b3a) = begin(id(3));
@@ -116,8 +153,18 @@ fn an_equivocating_dealer_leaves_differing_transcripts() {
     let (two, two_deals) = two.deal(&shown_to_two).unwrap();
     let (_, a_deals) = liar_a.deal(&shown_to_one).unwrap();
     let (_, b_deals) = liar_b.deal(&shown_to_two).unwrap();
-    let one = one.finish(BTreeMap::from([(id(2), two_deals[&id(1)].clone()), (id(3), a_deals[&id(1)].clone())])).unwrap();
-    let two = two.finish(BTreeMap::from([(id(1), one_deals[&id(2)].clone()), (id(3), b_deals[&id(2)].clone())])).unwrap();
+    let one = one
+        .finish(BTreeMap::from([
+            (id(2), two_deals[&id(1)].clone()),
+            (id(3), a_deals[&id(1)].clone()),
+        ]))
+        .unwrap();
+    let two = two
+        .finish(BTreeMap::from([
+            (id(1), one_deals[&id(2)].clone()),
+            (id(3), b_deals[&id(2)].clone()),
+        ]))
+        .unwrap();
     assert_ne!(one.transcript, two.transcript);
     assert_ne!(one.group, two.group);
 }
@@ -141,7 +188,10 @@ fn stored_shares_read_back_and_altered_ones_do_not() {
 /// Wire commitments carry `D/8`; frost-core wants `D`.
 fn to_frost(bytes: &[u8]) -> frost::round1::SigningCommitments {
     let point = |bytes: &[u8]| {
-        let eighth = curve25519_dalek::edwards::CompressedEdwardsY::from_slice(bytes).unwrap().decompress().unwrap();
+        let eighth = curve25519_dalek::edwards::CompressedEdwardsY::from_slice(bytes)
+            .unwrap()
+            .decompress()
+            .unwrap();
         frost::round1::NonceCommitment::deserialize(eighth.mul_by_cofactor().compress().as_bytes()).unwrap()
     };
     frost::round1::SigningCommitments::new(point(&bytes[..32]), point(&bytes[32..]))

@@ -14,8 +14,11 @@ use zeroize::Zeroizing;
 #[derive(Debug)]
 pub struct CommitRevealFrost;
 
+#[derive(Debug)]
 struct Share(Box<dyn KeyShare>);
+#[derive(Debug)]
 struct Round(Box<dyn DkgRound>);
+#[derive(Debug)]
 struct Dealing(Box<dyn DkgDealing>);
 
 /// Waits for all hashes, then reveals.
@@ -65,13 +68,26 @@ impl Scheme for CommitRevealFrost {
         message: &[u8],
         outputs: &[BTreeMap<Identifier, Vec<u8>>],
     ) -> Result<Vec<u8>, AggregateError> {
-        let [hashes, revealed, shares] = outputs else { return Err(AggregateError::Incomplete) };
-        let liars: Vec<Identifier> =
-            revealed.iter().filter(|(signer, bytes)| hashes[signer] != digest(bytes)).map(|(signer, _)| *signer).collect();
+        let [hashes, revealed, shares] = outputs else {
+            return Err(AggregateError::Incomplete);
+        };
+        let liars: Vec<Identifier> = revealed
+            .iter()
+            .filter(|(signer, bytes)| hashes[signer] != digest(bytes))
+            .map(|(signer, _)| *signer)
+            .collect();
         if !liars.is_empty() {
             return Err(AggregateError::Misbehaved { culprits: liars });
         }
         FrostEd25519.aggregate(group, message, &[revealed.clone(), shares.clone()])
+    }
+    fn verify(
+        &self,
+        group: &GroupKey,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), quorate_threshold::BadSignature> {
+        FrostEd25519.verify(group, message, signature)
     }
 }
 
@@ -85,7 +101,10 @@ impl DkgRound for Round {
 impl DkgDealing for Dealing {
     fn finish(self: Box<Self>, deals: BTreeMap<Identifier, Zeroizing<Vec<u8>>>) -> Result<Dealt, DkgError> {
         let dealt = self.0.finish(deals)?;
-        Ok(Dealt { share: Box::new(Share(dealt.share)), ..dealt })
+        Ok(Dealt {
+            share: Box::new(Share(dealt.share)),
+            ..dealt
+        })
     }
 }
 
@@ -108,19 +127,21 @@ impl KeyShare for Share {
         let opened = self.0.commit(message, signers, rng)?;
         let output = digest(&opened.output);
         let state = Box::new(Hidden { opened });
-        let session = Session::new(self.identifier(), signers, message, state, &output).map_err(|_| SignError::Signers)?;
+        let session = Session::new(self.identifier(), signers, message, state, &output)?;
         Ok(Opened { session, output })
     }
 }
 
 impl SessionState for Hidden {
-    fn advance(
-        self: Box<Self>,
-        _: &Authorized<'_>,
-        inputs: &BTreeMap<Identifier, Vec<u8>>,
-    ) -> Result<Step, SignError> {
+    fn advance(self: Box<Self>, _: &Authorized<'_>, inputs: &BTreeMap<Identifier, Vec<u8>>) -> Result<Step, SignError> {
         let Opened { session, output } = self.opened;
-        Ok(Step::Continue(Box::new(Revealed { session, hashes: inputs.clone() }), output))
+        Ok(Step::Continue(
+            Box::new(Revealed {
+                session,
+                hashes: inputs.clone(),
+            }),
+            output,
+        ))
     }
 }
 
@@ -146,7 +167,12 @@ impl SessionState for Revealed {
 fn three_rounds_run_over_the_same_seam() {
     let dealt = deal(&CommitRevealFrost, 3, 4);
     let mut rounds = BTreeSet::new();
-    let signature = run(&CommitRevealFrost, &shares(&dealt, &[1, 3, 4]), b"m", &mut |round, _, _| drop(rounds.insert(round)));
+    let signature = run(
+        &CommitRevealFrost,
+        &shares(&dealt, &[1, 3, 4]),
+        b"m",
+        &mut |round, _, _| drop(rounds.insert(round)),
+    );
     assert_eq!(signature.unwrap().len(), 64);
     assert_eq!(rounds, BTreeSet::from([1, 2, 3]));
 }
@@ -154,10 +180,15 @@ fn three_rounds_run_over_the_same_seam() {
 #[test]
 fn a_commitment_that_was_not_hashed_first_gets_no_share() {
     let dealt = deal(&CommitRevealFrost, 2, 3);
-    let outcome = run(&CommitRevealFrost, &shares(&dealt, &[1, 2]), b"m", &mut |round, from, bytes| {
-        if round == 2 && from == id(2) {
-            bytes[3] ^= 1;
-        }
-    });
+    let outcome = run(
+        &CommitRevealFrost,
+        &shares(&dealt, &[1, 2]),
+        b"m",
+        &mut |round, from, bytes| {
+            if round == 2 && from == id(2) {
+                bytes[3] ^= 1;
+            }
+        },
+    );
     assert!(outcome.is_err());
 }
