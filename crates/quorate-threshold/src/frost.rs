@@ -1,26 +1,35 @@
-//! FROST(Ed25519, SHA-512) (RFC 9591): key generation and key packages by `frost-core`, the two signing rounds in [`round`].
+//! FROST(Ed25519, SHA-512) (RFC 9591): key generation by `frost-core`, the two signing rounds in [`round1`] and [`round2`], the
+//! coordinator's part in [`aggregate`].
 
+mod aggregate;
+mod ciphersuite;
 mod dkg;
-mod round;
+mod round1;
+mod round2;
+#[cfg(test)]
+mod vectors;
 
 use crate::{
     group::{GroupKey, Identifier},
-    scheme::{AggregateError, BadShare, DkgContext, DkgError, DkgRound, KeyShare, Opened, Scheme},
+    scheme::{AggregateError, BadShare, BadSignature, DkgContext, DkgError, DkgRound, KeyShare, Opened, Scheme},
     session::{Session, SignError},
 };
+use ciphersuite::Point;
 use curve25519_dalek::{EdwardsPoint, Scalar};
-use minicbor::{Decode, Encode, bytes::ByteVec};
+use minicbor::{Decode, Encode, bytes::ByteSlice};
 use rand_core::CryptoRngCore;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// The scheme. Two rounds; signatures verify as plain Ed25519 (RFC 8032).
 #[derive(Debug, Clone, Copy, Default)]
 pub struct FrostEd25519;
 
-/// Stable name.
+/// Stable name, part of every group key.
 const NAME: &str = "frost-ed25519";
+/// Longest encoded share, bytes: 64 verifying shares of 34 bytes and a little.
+const SHARE_BYTES_MAX: usize = 4 * 1024;
 
 impl Scheme for FrostEd25519 {
     fn name(&self) -> &'static str {
@@ -49,74 +58,118 @@ impl Scheme for FrostEd25519 {
         message: &[u8],
         outputs: &[BTreeMap<Identifier, Vec<u8>>],
     ) -> Result<Vec<u8>, AggregateError> {
-        round::aggregate(group, message, outputs)
+        aggregate::aggregate(group, message, outputs)
+    }
+
+    fn verify(&self, group: &GroupKey, message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
+        let key = verifying_key(group).ok_or(BadSignature)?;
+        if aggregate::verifies(&key, message, signature) {
+            Ok(())
+        } else {
+            Err(BadSignature)
+        }
     }
 }
 
-/// A scalar that is wiped when dropped.
-#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+/// The 32 bytes of a group key of this scheme.
+fn verifying_key(group: &GroupKey) -> Option<[u8; 32]> {
+    if group.scheme() == NAME {
+        group.verifying_key().try_into().ok()
+    } else {
+        None
+    }
+}
+
+/// A nonzero scalar that is wiped when dropped.
+#[derive(Zeroize, ZeroizeOnDrop)]
 struct SecretScalar(Scalar);
+
+impl SecretScalar {
+    /// Reads 32 bytes, canonical and nonzero.
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let bytes = Zeroizing::new(<[u8; 32]>::try_from(bytes).ok()?);
+        let secret = Self(Option::from(Scalar::from_canonical_bytes(*bytes))?);
+        (secret.0 != Scalar::ZERO).then_some(secret)
+    }
+}
 
 /// A share of a FROST key.
 struct FrostShare {
     identifier: Identifier,
+    /// Shared with open sessions, so that there is one copy to wipe.
     secret: Arc<SecretScalar>,
     group: GroupKey,
-    /// Lagrange coefficient of the signer set used last: public, and the same for a whole batch.
-    lagrange: Mutex<Option<(BTreeSet<Identifier>, Scalar)>>,
+    verifying_key: [u8; 32],
+    /// `x_j / (x_j − x_i)` for every other participant: λ of any signer set is a product of these (RFC 9591 §4.2), without the
+    /// inversion that would cost as much as a fixed-base multiplication in every signature.
+    ratios: BTreeMap<Identifier, Scalar>,
 }
 
 impl std::fmt::Debug for FrostShare {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "FrostShare {{ identifier: {:?}, .. }}", self.identifier)
+        f.debug_struct("FrostShare")
+            .field("identifier", &self.identifier)
+            .finish_non_exhaustive()
     }
 }
 
 #[derive(Encode, Decode)]
 #[cbor(array)]
-struct EncodedShare {
+struct Encoded<'a> {
     #[n(0)]
     identifier: u16,
-    #[n(1)]
-    secret: ByteVec,
-    #[n(2)]
-    group: ByteVec,
+    #[b(1)]
+    secret: &'a ByteSlice,
+    #[b(2)]
+    group: &'a ByteSlice,
 }
 
 impl FrostShare {
-    /// Checks that the secret belongs to the group's verifying share of this identifier.
+    /// Checks that the secret belongs to the group's verifying share of this identifier, and that the group's key is a point of
+    /// prime order.
     fn new(identifier: Identifier, secret: SecretScalar, group: GroupKey) -> Result<Self, BadShare> {
         let public = EdwardsPoint::mul_base(&secret.0).compress();
-        if group.scheme() != NAME || group.verifying_share(identifier) != Some(public.as_bytes()) {
+        let key = verifying_key(&group)
+            .filter(|key| Point::read_checked(key).is_some())
+            .ok_or(BadShare)?;
+        if group.verifying_share(identifier) != Some(public.as_bytes()) {
             return Err(BadShare);
         }
-        Ok(Self { identifier, secret: Arc::new(secret), group, lagrange: Mutex::new(None) })
+        let others = group.parameters().identifiers().filter(|other| *other != identifier);
+        let ratios = others.map(|other| (other, round2::ratio(identifier, other))).collect();
+        Ok(Self {
+            identifier,
+            secret: Arc::new(secret),
+            group,
+            verifying_key: key,
+            ratios,
+        })
     }
 
+    /// Reads exactly what [`KeyShare::encode`] writes.
     fn decode(bytes: &[u8]) -> Result<Self, BadShare> {
-        if bytes.len() > 64 * 1024 {
+        if bytes.len() > SHARE_BYTES_MAX {
             return Err(BadShare);
         }
-        let mut encoded: EncodedShare = minicbor::decode(bytes).map_err(|_| BadShare)?;
-        let secret = Option::<Scalar>::from(
-            encoded.secret.as_slice().try_into().map(Scalar::from_canonical_bytes).map_err(|_| BadShare)?,
-        );
-        encoded.secret.zeroize();
+        let encoded: Encoded<'_> = minicbor::decode(bytes).map_err(|_| BadShare)?;
         let identifier = Identifier::new(encoded.identifier).map_err(|_| BadShare)?;
-        let group = GroupKey::decode(&encoded.group).map_err(|_| BadShare)?;
-        Self::new(identifier, SecretScalar(secret.ok_or(BadShare)?), group)
+        let secret = SecretScalar::read(encoded.secret).ok_or(BadShare)?;
+        let group = GroupKey::decode(encoded.group).map_err(|_| BadShare)?;
+        let share = Self::new(identifier, secret, group)?;
+        if share.encode().as_slice() == bytes {
+            Ok(share)
+        } else {
+            Err(BadShare)
+        }
     }
 
-    fn lagrange(&self, signers: &BTreeSet<Identifier>) -> Result<Scalar, SignError> {
-        let mut cached = self.lagrange.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some((set, coefficient)) = cached.as_ref() {
-            if set == signers {
-                return Ok(*coefficient);
-            }
-        }
-        let coefficient = round::lagrange(self.identifier, signers).ok_or(SignError::Signers)?;
-        *cached = Some((signers.clone(), coefficient));
-        Ok(coefficient)
+    /// λ of this share in a signer set (RFC 9591 §4.2). `None` if a signer is not of the group.
+    fn lagrange(&self, signers: &BTreeSet<Identifier>) -> Option<Scalar> {
+        signers
+            .iter()
+            .filter(|signer| **signer != self.identifier)
+            .map(|signer| self.ratios.get(signer))
+            .product()
     }
 }
 
@@ -130,14 +183,19 @@ impl KeyShare for FrostShare {
     }
 
     fn encode(&self) -> Zeroizing<Vec<u8>> {
-        let mut encoded = EncodedShare {
+        let (secret, group) = (Zeroizing::new(self.secret.0.to_bytes()), self.group.encode());
+        let encoded = Encoded {
             identifier: self.identifier.get(),
-            secret: self.secret.0.to_bytes().to_vec().into(),
-            group: self.group.encode().into(),
+            secret: secret.as_slice().into(),
+            group: group.as_slice().into(),
         };
-        let bytes = Zeroizing::new(minicbor::to_vec(&encoded).unwrap_or_default());
-        encoded.secret.zeroize();
-        bytes
+        // Large enough from the start: a vector that grows leaves a copy of the secret behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(SHARE_BYTES_MAX));
+        match minicbor::encode(encoded, &mut *bytes) {
+            Ok(()) => bytes,
+            // Writing to memory cannot fail; and nothing reads back an empty share.
+            Err(_) => Zeroizing::default(),
+        }
     }
 
     fn commit(
@@ -146,22 +204,19 @@ impl KeyShare for FrostShare {
         signers: &BTreeSet<Identifier>,
         rng: &mut dyn CryptoRngCore,
     ) -> Result<Opened, SignError> {
-        let known = signers.iter().all(|signer| self.group.verifying_share(*signer).is_some());
         let enough = signers.len() >= usize::from(self.group.parameters().threshold());
-        if !known || !enough || !signers.contains(&self.identifier) {
+        if !enough || !signers.contains(&self.identifier) {
             return Err(SignError::Signers);
         }
-        let lagrange = self.lagrange(signers)?;
-        let verifying_key = self.group.verifying_key().try_into().map_err(|_| SignError::Signers)?;
-        let key = round::SignerKey {
+        let signer = round2::Signer {
             identifier: self.identifier,
             secret: Arc::clone(&self.secret),
-            lagrange,
-            verifying_key,
+            lagrange: self.lagrange(signers).ok_or(SignError::Signers)?,
+            verifying_key: self.verifying_key,
         };
-        let (state, output) = round::commit(key, rng);
-        let session = Session::new(self.identifier, signers, message, Box::new(state), &output)
-            .map_err(|_| SignError::Signers)?;
+        let (nonces, commitments, output) = round1::commit(&self.secret, rng)?;
+        let state = Box::new(round2::Committed::new(signer, nonces, commitments));
+        let session = Session::new(self.identifier, signers, message, state, &output)?;
         Ok(Opened { session, output })
     }
 }

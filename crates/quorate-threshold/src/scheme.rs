@@ -17,38 +17,43 @@ pub trait Scheme: Send + Sync + Debug {
     /// Outputs per signer and signature: 2 for FROST (commitment, share).
     fn rounds(&self) -> u8;
 
-    /// Reads a share as [`KeyShare::encode`] wrote it.
+    /// Reads a share exactly as [`KeyShare::encode`] wrote it, and checks the secret against the group's verifying share.
     fn read_share(&self, bytes: &[u8]) -> Result<Box<dyn KeyShare>, BadShare>;
 
-    /// Begins a DKG: the first state, and the package to broadcast.
+    /// Begins a DKG: the first state, and the package to broadcast to every participant.
     fn begin_dkg(
         &self,
         context: &DkgContext,
         rng: &mut dyn CryptoRngCore,
     ) -> Result<(Box<dyn DkgRound>, Vec<u8>), DkgError>;
 
-    /// Combines the signers' outputs, one map for each round, into a signature and verifies it. Names who cheated if it does not
-    /// verify.
+    /// Combines the signers' outputs, one map for each round, into a signature and verifies it as a stock verifier does. Names who
+    /// cheated if it does not verify. The identifiers must come from authenticated channels.
     fn aggregate(
         &self,
         group: &GroupKey,
         message: &[u8],
         outputs: &[BTreeMap<Identifier, Vec<u8>>],
     ) -> Result<Vec<u8>, AggregateError>;
+
+    /// Verifies a signature of the group, as a stock verifier of the scheme's algorithm does.
+    fn verify(&self, group: &GroupKey, message: &[u8], signature: &[u8]) -> Result<(), BadSignature>;
 }
 
-/// One participant's share of one key. Secret: no `Clone`, no serialisation but [`KeyShare::encode`] for the sealed file.
-pub trait KeyShare: Send + Sync {
+/// One participant's share of one key. Secret: no `Clone`, no serialisation but [`KeyShare::encode`] for the sealed file, and its
+/// `Debug` shows nothing but the identifier.
+pub trait KeyShare: Send + Sync + Debug {
     /// Whose share it is.
     fn identifier(&self) -> Identifier;
 
     /// The group it belongs to.
     fn group(&self) -> &GroupKey;
 
-    /// Secret bytes, for the sealed file only.
+    /// Secret bytes, for the sealed file only. Wiped when dropped.
     fn encode(&self) -> Zeroizing<Vec<u8>>;
 
-    /// Round 1 for one message and one signer set, both bound from here on.
+    /// Round 1 for one message and one signer set (at least t members of the group, this one among them), both bound from here
+    /// on. `rng` must be the operating system's generator or one as good: a repeated nonce gives the share away.
     fn commit(
         &self,
         message: &[u8],
@@ -58,6 +63,7 @@ pub trait KeyShare: Send + Sync {
 }
 
 /// An opened session with its first output.
+#[derive(Debug)]
 pub struct Opened {
     /// Holds the nonces; consumed by [`crate::sign`].
     pub session: Session,
@@ -70,16 +76,16 @@ pub struct Opened {
 pub struct DkgContext {
     /// t and n.
     pub parameters: Parameters,
-    /// This participant.
+    /// This participant, 1 to n.
     pub me: Identifier,
     /// 32 bytes that name tenant, key and attempt.
     pub session: [u8; 32],
 }
 
 /// A participant that has broadcast and waits for all broadcasts.
-pub trait DkgRound: Send {
+pub trait DkgRound: Send + Debug {
     /// Takes all broadcasts, the own one included; returns one secret deal for every other participant. The deals must be sealed
-    /// to their recipients.
+    /// to their recipients and signed, else nobody can prove who sent a bad one.
     fn deal(self: Box<Self>, broadcasts: &BTreeMap<Identifier, Vec<u8>>) -> Result<DealsMade, DkgError>;
 }
 
@@ -87,26 +93,27 @@ pub trait DkgRound: Send {
 pub type DealsMade = (Box<dyn DkgDealing>, BTreeMap<Identifier, Zeroizing<Vec<u8>>>);
 
 /// A participant that has dealt and waits for the deals made for it.
-pub trait DkgDealing: Send {
+pub trait DkgDealing: Send + Debug {
     /// Takes the deals of all others.
     fn finish(self: Box<Self>, deals: BTreeMap<Identifier, Zeroizing<Vec<u8>>>) -> Result<Dealt, DkgError>;
 }
 
 /// The outcome of a DKG.
+#[derive(Debug)]
 pub struct Dealt {
     /// The own share.
     pub share: Box<dyn KeyShare>,
-    /// The public side; equal at all participants exactly if the transcripts are.
+    /// The public side; equal at all participants if the transcripts are.
     pub group: GroupKey,
-    /// Hash over context, all broadcasts and the group key. PedPop alone does not notice a dealer that equivocates: whoever uses the
-    /// key must have compared this first.
+    /// SHA-256 over session, scheme, parameters, all broadcasts and the group key. PedPop alone does not notice a dealer that
+    /// equivocates: whoever uses the key must have compared this with every other participant first.
     pub transcript: [u8; 32],
 }
 
-/// A DKG failed.
+/// A DKG failed. Its states are gone; begin another with a new session.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DkgError {
-    /// The context or the set of messages does not fit.
+    /// The context or the set of messages does not fit: the caller's or the relay's fault, no participant's.
     #[error("the set of DKG messages is not the expected one")]
     Unexpected,
     /// A participant's message is wrong.
@@ -119,16 +126,24 @@ pub enum DkgError {
 #[error("not a key share of this scheme")]
 pub struct BadShare;
 
+/// A signature does not verify under the group key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the signature does not verify under the group key")]
+pub struct BadSignature;
+
 /// No signature came of the outputs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AggregateError {
-    /// These signers' outputs are wrong.
+    /// These signers' outputs are wrong. Never empty.
     #[error("wrong outputs by {culprits:?}")]
     Misbehaved {
-        /// The signers to blame.
+        /// The signers to blame, ascending.
         culprits: Vec<Identifier>,
     },
-    /// The maps are not one output of the same t signers in every round.
+    /// The maps are not one output of the same members, t at least, in every round: the coordinator's own mistake.
     #[error("the outputs are not one of each signer in each round")]
     Incomplete,
+    /// The group key is of another scheme or contradicts itself: no signer is to blame.
+    #[error("not a consistent group key of this scheme")]
+    Group,
 }

@@ -1,10 +1,11 @@
 //! Sessions: one signature in the making by one signer. The nonces in it are used once, because using consumes it.
 
-use crate::{group::Identifier, scheme::BadShare};
+use crate::{domain, group::Identifier};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Permission to sign exactly one message. Only the protocol makes one.
+/// Permission to sign exactly one message. This crate cannot tell a good reason from a bad one, so the protocol implements this for
+/// private-field types only, which it makes after its last check.
 pub trait Permit {
     /// The bytes that may be signed.
     fn message(&self) -> &[u8];
@@ -13,18 +14,22 @@ pub trait Permit {
 /// Why a session gave nothing. The session is gone all the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SignError {
-    /// The signer set is not one that this share can sign with.
+    /// The signer set is not one that this share can sign with: too few, a stranger in it, or this share missing from it.
     #[error("not a signer set of this group with this share in it")]
     Signers,
-    /// The permit is for another message than the session was opened for.
+    /// The permit is for another message than the session was opened for. Stops a coordinator that swaps messages between rounds.
     #[error("the permit is for another message")]
     Message,
-    /// The inputs are not exactly the signers', or the own one was altered.
+    /// The inputs are not exactly the signers', or the own one is not byte for byte what was sent. Stops a coordinator that
+    /// splices sessions.
     #[error("the inputs are not exactly what the signers sent")]
     Inputs,
     /// Another signer's input is malformed.
     #[error("the input of signer {} is malformed", .0.get())]
     Malformed(Identifier),
+    /// The generator that the caller passed gave no randomness. No nonce is made without.
+    #[error("no randomness for a nonce")]
+    Randomness,
 }
 
 /// What a round gives.
@@ -36,7 +41,8 @@ pub enum Advance {
     Done(Vec<u8>),
 }
 
-/// One signature in the making. Neither `Clone` nor serialisable; dropped, its nonces are wiped.
+/// One signature in the making: bound to one message, one signer set and what this signer sent last. Neither `Clone` nor
+/// serialisable, since whoever can repeat a nonce can compute the share from the answers; dropped, its nonces are wiped.
 pub struct Session {
     me: Identifier,
     signers: BTreeSet<Identifier>,
@@ -47,13 +53,17 @@ pub struct Session {
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Session {{ me: {:?}, .. }}", self.me)
+        f.debug_struct("Session")
+            .field("me", &self.me)
+            .field("signers", &self.signers)
+            .finish_non_exhaustive()
     }
 }
 
-/// A scheme's part of a session.
+/// A scheme's part of a session: what it must remember from one round to the next. Holds secrets, so it wipes itself on drop.
 pub trait SessionState: Send {
-    /// Uses the nonces. [`Authorized`] can be made by [`sign`] only.
+    /// Uses the nonces. `inputs` holds the last output of each signer of the session, the own one included; only [`sign`] can make
+    /// the [`Authorized`] that this takes.
     fn advance(
         self: Box<Self>,
         authorized: &Authorized<'_>,
@@ -82,40 +92,68 @@ impl Authorized<'_> {
 }
 
 impl Session {
-    /// Binds a scheme's state to message, signers and the first output.
+    /// Binds a scheme's state to message, signers and the first output. For implementors of [`crate::KeyShare::commit`]; refuses
+    /// ([`SignError::Signers`]) a signer set without `me`.
     pub fn new(
         me: Identifier,
         signers: &BTreeSet<Identifier>,
         message: &[u8],
         state: Box<dyn SessionState>,
         output: &[u8],
-    ) -> Result<Self, BadShare> {
+    ) -> Result<Self, SignError> {
         if !signers.contains(&me) {
-            return Err(BadShare);
+            return Err(SignError::Signers);
         }
-        Ok(Self { me, signers: signers.clone(), message: Sha256::digest(message).into(), sent: output.to_vec(), state })
+        Ok(Self {
+            me,
+            signers: signers.clone(),
+            message: digest(message),
+            sent: output.to_vec(),
+            state,
+        })
     }
 }
 
 /// Uses a session: the only way to a signature share. `inputs` are all signers' last outputs, the own one byte for byte as sent.
+/// Whatever the outcome, the session and its nonces are gone.
 pub fn sign(
     permit: &impl Permit,
     session: Session,
     inputs: &BTreeMap<Identifier, Vec<u8>>,
 ) -> Result<Advance, SignError> {
-    let Session { me, signers, message, sent, state } = session;
-    let digest: [u8; 32] = Sha256::digest(permit.message()).into();
-    if digest != message {
+    let Session {
+        me,
+        signers,
+        message,
+        sent,
+        state,
+    } = session;
+    // Asked once: a permit that changes its mind between check and use must not matter.
+    let permitted = permit.message();
+    if digest(permitted) != message {
         return Err(SignError::Message);
     }
     if !inputs.keys().eq(signers.iter()) || inputs.get(&me) != Some(&sent) {
         return Err(SignError::Inputs);
     }
-    let authorized = Authorized { message: permit.message() };
-    Ok(match state.advance(&authorized, inputs)? {
-        Step::Continue(state, output) => {
-            Advance::Continue(Session { me, signers, message, sent: output.clone(), state }, output)
-        }
+    Ok(match state.advance(&Authorized { message: permitted }, inputs)? {
+        Step::Continue(state, output) => Advance::Continue(
+            Session {
+                me,
+                signers,
+                message,
+                sent: output.clone(),
+                state,
+            },
+            output,
+        ),
         Step::Done(output) => Advance::Done(output),
     })
+}
+
+fn digest(message: &[u8]) -> [u8; 32] {
+    Sha256::new_with_prefix(domain::SESSION_MESSAGE)
+        .chain_update(message)
+        .finalize()
+        .into()
 }

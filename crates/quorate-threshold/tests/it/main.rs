@@ -1,5 +1,9 @@
 //! DKG and signing through the public interface only.
 
 mod ceremony;
-mod frost;
+mod decoding;
+mod dkg;
+mod oracle;
+mod secrecy;
+mod signing;
 mod three_rounds;
