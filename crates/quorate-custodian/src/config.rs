@@ -96,20 +96,30 @@ impl Config {
             }
             std::fs::read_to_string(path)
         };
-        let text = read().map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let text = read().map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
         Self::parse(&text, path)
     }
 
     /// Reads the text of the file at `path`.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let mut config: Self = toml::from_str(text)
-            .map_err(|source| ConfigError::Parse { path: path.to_owned(), source: Box::new(source) })?;
-        let value = |what| ConfigError::Value { path: path.to_owned(), what };
+        let mut config: Self = toml::from_str(text).map_err(|source| ConfigError::Parse {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })?;
+        let value = |what| ConfigError::Value {
+            path: path.to_owned(),
+            what,
+        };
         if config.gateway.is_empty() || config.gateway.len() > 16 {
             return Err(value("name 1 to 16 gateways to dial in [[gateway]]"));
         }
         if config.metrics.is_some_and(|address| !address.ip().is_loopback()) {
-            return Err(value("metrics must be a loopback address; the gateway shows these figures too"));
+            return Err(value(
+                "metrics must be a loopback address; the gateway shows these figures too",
+            ));
         }
         let base = path.parent().unwrap_or(Path::new("."));
         for file in [

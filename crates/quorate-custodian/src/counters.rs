@@ -41,7 +41,10 @@ impl Counters {
 
     /// `name value` lines for the gateway.
     pub fn lines(&self) -> String {
-        self.read().iter().map(|(name, value)| format!("{name} {value}\n")).collect()
+        self.read()
+            .iter()
+            .map(|(name, value)| format!("{name} {value}\n"))
+            .collect()
     }
 
     /// Prometheus text of an own port.

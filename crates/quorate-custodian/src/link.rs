@@ -25,7 +25,12 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
 enum Task {
-    Answer { peer: Peer, path: String, body: Bytes, reply: oneshot::Sender<Answer> },
+    Answer {
+        peer: Peer,
+        path: String,
+        body: Bytes,
+        reply: oneshot::Sender<Answer>,
+    },
     Disconnected,
 }
 
@@ -44,7 +49,12 @@ impl Desk {
             while let Some(task) = inbox.blocking_recv() {
                 match task {
                     Task::Disconnected => node.disconnected(),
-                    Task::Answer { peer, path, body, reply } => match node.answer(peer, &path, &body) {
+                    Task::Answer {
+                        peer,
+                        path,
+                        body,
+                        reply,
+                    } => match node.answer(peer, &path, &body) {
                         Ok(answer) => drop(reply.send(answer)),
                         Err(error) => {
                             fatal = Some(error);
@@ -60,7 +70,15 @@ impl Desk {
 
     async fn ask(&self, peer: Peer, path: String, body: Bytes) -> Option<Answer> {
         let (reply, answer) = oneshot::channel();
-        self.0.send(Task::Answer { peer, path, body, reply }).await.ok()?;
+        self.0
+            .send(Task::Answer {
+                peer,
+                path,
+                body,
+                reply,
+            })
+            .await
+            .ok()?;
         answer.await.ok()
     }
 }
@@ -78,7 +96,12 @@ pub struct Gateway {
 }
 
 /// Dials one gateway for ever, until `stop` turns true.
-pub async fn keep_linked(gateway: Gateway, desk: Desk, counters: Arc<crate::counters::Counters>, mut stop: watch::Receiver<bool>) {
+pub async fn keep_linked(
+    gateway: Gateway,
+    desk: Desk,
+    counters: Arc<crate::counters::Counters>,
+    mut stop: watch::Receiver<bool>,
+) {
     let mut pause = BACKOFF.0;
     while !*stop.borrow() {
         match connect(&gateway).await {
@@ -110,7 +133,9 @@ async fn connect(gateway: &Gateway) -> std::io::Result<tokio_rustls::client::Tls
         let name = ServerName::try_from("gateway.invalid").map_err(std::io::Error::other)?;
         TlsConnector::from(Arc::clone(&gateway.tls)).connect(name, tcp).await
     };
-    tokio::time::timeout(HANDSHAKE, handshake).await.map_err(std::io::Error::other)?
+    tokio::time::timeout(HANDSHAKE, handshake)
+        .await
+        .map_err(std::io::Error::other)?
 }
 
 async fn serve(

@@ -32,8 +32,12 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
         return Err("expected `run`".to_owned());
     }
     let mut config = None;
-    let mut arguments =
-        Arguments { config: PathBuf::new(), json: false, level: tracing::Level::INFO, options: Options::default() };
+    let mut arguments = Arguments {
+        config: PathBuf::new(),
+        json: false,
+        level: tracing::Level::INFO,
+        options: Options::default(),
+    };
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
         match word.as_str() {
@@ -72,8 +76,14 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let lines = tracing_subscriber::fmt().with_max_level(arguments.level).with_writer(std::io::stderr);
-    if arguments.json { lines.json().init() } else { lines.init() }
+    let lines = tracing_subscriber::fmt()
+        .with_max_level(arguments.level)
+        .with_writer(std::io::stderr);
+    if arguments.json {
+        lines.json().init()
+    } else {
+        lines.init()
+    }
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -55,10 +55,14 @@ pub enum Fatal {
         what: &'static str,
     },
     /// The saved state does not fit together.
-    #[error("the saved state does not fit together ({0}); this custodian must not vote on it — restore nothing, rejoin by decision")]
+    #[error(
+        "the saved state does not fit together ({0}); this custodian must not vote on it — restore nothing, rejoin by decision"
+    )]
     State(Refusal),
     /// Two certificates exclude each other.
-    #[error("equivocation: two certificates exclude each other; the proof is in {0}; stop and show it to all custodians")]
+    #[error(
+        "equivocation: two certificates exclude each other; the proof is in {0}; stop and show it to all custodians"
+    )]
     Equivocation(PathBuf),
     /// The process or its sockets.
     #[error("{what}")]
@@ -97,7 +101,10 @@ pub struct Node {
 impl Node {
     /// Opens disk and keys. The new incarnation is durable when this returns.
     pub fn open(config: &Config, counters: Arc<Counters>) -> Result<Self, Fatal> {
-        let genesis = |what| Fatal::Genesis { path: config.genesis.clone(), what };
+        let genesis = |what| Fatal::Genesis {
+            path: config.genesis.clone(),
+            what,
+        };
         let bytes = file::read_bounded(&config.genesis, 1 << 20)?.ok_or_else(|| genesis("there is no such file"))?;
         let committee = Committee::from_genesis(&bytes).map_err(|_| genesis("not a genesis document"))?;
         let key = SigningKey::from_bytes(&*files::read_key(&config.identity_key)?);
@@ -105,23 +112,40 @@ impl Node {
             return Err(genesis("it does not name this identity key under this number"));
         }
         let envelope = EnvelopeKey::from_bytes(*files::read_key(&config.envelope_key)?);
-        if committee.custodian(config.number).is_none_or(|record| record.envelope_key.0 != envelope.public()) {
+        if committee
+            .custodian(config.number)
+            .is_none_or(|record| record.envelope_key.0 != envelope.public())
+        {
             return Err(genesis("it does not name this envelope key under this number"));
         }
         let seal_key = files::read_key(&config.seal_key)?;
-        let shares =
-            SealedShares::open(&config.shares, &seal_key, committee.genesis_hash().as_bytes(), config.number)?;
+        let shares = SealedShares::open(
+            &config.shares,
+            &seal_key,
+            committee.genesis_hash().as_bytes(),
+            config.number,
+        )?;
         let mut keys = KeyRing::new(Schemes::frost());
         for (transcript, bytes) in shares.read_all()? {
             keys.load(transcript, &bytes).map_err(Fatal::State)?;
         }
         let store = CustodianStore::open(&config.store)?;
         let saved = read_saved(&store)?;
-        let identity = Identity { number: config.number, key, envelope };
+        let identity = Identity {
+            number: config.number,
+            key,
+            envelope,
+        };
         let restored = Custodian::restore(identity, committee, keys, &saved, &mut OsRng).map_err(Fatal::State)?;
         let custodian = restored.persist(|change| write(&store, &shares, change))?;
         let evidence = config.store.with_file_name("equivocation.cbor");
-        let node = Self { custodian, store, shares, counters, evidence };
+        let node = Self {
+            custodian,
+            store,
+            shares,
+            counters,
+            evidence,
+        };
         node.count();
         Ok(node)
     }
@@ -145,7 +169,10 @@ impl Node {
                     file::write_whole(&self.evidence, &proof.to_canonical(), file::Durability::Now)?;
                     return Err(Fatal::Equivocation(self.evidence.clone()));
                 }
-                let refused = Refused { code: refusal.code().to_owned(), view: self.custodian.view() };
+                let refused = Refused {
+                    code: refusal.code().to_owned(),
+                    view: self.custodian.view(),
+                };
                 Answer::Refused(refused.to_canonical())
             }
         })
@@ -162,26 +189,40 @@ impl Node {
         let custodian = &mut self.custodian;
         let outcome: Result<Step<Vec<u8>>, Refusal> = match path {
             path::HELLO => message::read(body).and_then(|m| custodian.hello(peer, &m)).map(reply),
-            path::PEER => message::read(body).and_then(|m| custodian.state_about(peer, &m)).map(reply),
+            path::PEER => message::read(body)
+                .and_then(|m| custodian.state_about(peer, &m))
+                .map(reply),
             path::JOIN => message::read(body).and_then(|m| custodian.join(peer, &m)).map(encode),
-            path::NEW_VIEW => message::read(body).and_then(|m| custodian.enter_view(peer, &m)).map(encode),
+            path::NEW_VIEW => message::read(body)
+                .and_then(|m| custodian.enter_view(peer, &m))
+                .map(encode),
             path::FOLLOW => message::read(body).and_then(|m| custodian.follow(peer, &m)).map(encode),
             path::PROPOSE => {
                 let voted = message::read(body).and_then(|m| {
                     log_traces(&m);
                     custodian.propose(peer, &m, now_ms, &mut OsRng)
                 });
-                self.counters.votes.fetch_add(u64::from(voted.is_ok()), Ordering::Relaxed);
+                self.counters
+                    .votes
+                    .fetch_add(u64::from(voted.is_ok()), Ordering::Relaxed);
                 voted.map(encode)
             }
             path::COMMIT => {
                 let committed = message::read(body).and_then(|m| custodian.commit(peer, &m, now_ms));
-                self.counters.commits.fetch_add(u64::from(committed.is_ok()), Ordering::Relaxed);
+                self.counters
+                    .commits
+                    .fetch_add(u64::from(committed.is_ok()), Ordering::Relaxed);
                 committed.map(encode)
             }
-            path::DKG_BEGIN => message::read(body).and_then(|m| custodian.dkg_begin(peer, &m, &mut OsRng)).map(reply),
-            path::DKG_DEAL => message::read(body).and_then(|m| custodian.dkg_deal(peer, &m, &mut OsRng)).map(reply),
-            path::DKG_FINISH => message::read(body).and_then(|m| custodian.dkg_finish(peer, &m)).map(encode),
+            path::DKG_BEGIN => message::read(body)
+                .and_then(|m| custodian.dkg_begin(peer, &m, &mut OsRng))
+                .map(reply),
+            path::DKG_DEAL => message::read(body)
+                .and_then(|m| custodian.dkg_deal(peer, &m, &mut OsRng))
+                .map(reply),
+            path::DKG_FINISH => message::read(body)
+                .and_then(|m| custodian.dkg_finish(peer, &m))
+                .map(encode),
             path::FETCH => match message::read::<Fetch>(body) {
                 Ok(_) if !custodian.is_gateway(peer) => Err(Refusal::NotTheGateway),
                 Ok(fetch) => Ok(reply(self.fetch(&fetch)?)),
@@ -192,7 +233,9 @@ impl Node {
         };
         match outcome {
             Err(refusal) => Ok(Some(Err(refusal))),
-            Ok(step) => Ok(Some(Ok(step.persist(|change| write(&self.store, &self.shares, change))?))),
+            Ok(step) => Ok(Some(Ok(
+                step.persist(|change| write(&self.store, &self.shares, change))?
+            ))),
         }
     }
 
@@ -210,9 +253,14 @@ impl Node {
     fn count(&self) {
         let counters = &self.counters;
         counters.fsyncs.store(self.store.fsyncs(), Ordering::Relaxed);
-        counters.size.store(self.custodian.certified().head().size, Ordering::Relaxed);
+        counters
+            .size
+            .store(self.custodian.certified().head().size, Ordering::Relaxed);
         counters.view.store(self.custodian.view().0, Ordering::Relaxed);
-        counters.voting.store(u64::from(self.custodian.standing() == Standing::Voting), Ordering::Relaxed);
+        counters.voting.store(
+            u64::from(self.custodian.standing() == Standing::Voting),
+            Ordering::Relaxed,
+        );
     }
 }
 
@@ -237,8 +285,11 @@ fn write(store: &CustodianStore, shares: &SealedShares, change: Change) -> Resul
     if let Some(secret) = &change.seal {
         shares.write(&secret.transcript, &secret.bytes)?;
     }
-    let mut changes =
-        Changes { truncate_from: change.truncate_from, entries: change.entries, records: Vec::new() };
+    let mut changes = Changes {
+        truncate_from: change.truncate_from,
+        entries: change.entries,
+        records: Vec::new(),
+    };
     changes.records.extend(change.state.map(|bytes| (STATE, bytes)));
     changes.records.extend(change.registry.map(|bytes| (REGISTRY, bytes)));
     if changes.truncate_from.is_some() || !changes.entries.is_empty() || !changes.records.is_empty() {
@@ -253,22 +304,37 @@ fn write(store: &CustodianStore, shares: &SealedShares, change: Change) -> Resul
 fn read_saved(store: &CustodianStore) -> Result<Saved, Fatal> {
     let state = store.record(STATE)?;
     let registry = store.record(REGISTRY)?;
-    let Some(bytes) = &state else { return Ok(Saved::default()) };
+    let Some(bytes) = &state else {
+        return Ok(Saved::default());
+    };
     let malformed = |_| Fatal::State(Refusal::Malformed);
-    let settled = quorate_protocol::saved::SavedState::from_canonical(bytes).map_err(malformed)?.settled_size();
+    let settled = quorate_protocol::saved::SavedState::from_canonical(bytes)
+        .map_err(malformed)?
+        .settled_size();
     let settled = settled.ok_or(Fatal::State(Refusal::Malformed))?;
     let mut tail = read_from(store, settled)?;
     let mut tail_from = settled;
     // Backwards from the settled head until everything whose evidence may still be alive is there.
     let newest_ms = tail.last().map(time_of).transpose()?.unwrap_or(0);
-    while tail_from > 0 && tail.first().map(time_of).transpose()?.is_none_or(|t| t.saturating_add(REPLAY_WINDOW_MS) > newest_ms) {
+    while tail_from > 0
+        && tail
+            .first()
+            .map(time_of)
+            .transpose()?
+            .is_none_or(|t| t.saturating_add(REPLAY_WINDOW_MS) > newest_ms)
+    {
         let from = tail_from.saturating_sub(TAIL_STEP);
         let count = usize::try_from(tail_from - from).unwrap_or(usize::MAX);
         let mut earlier = decode(store.entries(from, count, usize::MAX)?)?;
         earlier.append(&mut tail);
         (tail, tail_from) = (earlier, from);
     }
-    Ok(Saved { state, registry, tail_from, tail })
+    Ok(Saved {
+        state,
+        registry,
+        tail_from,
+        tail,
+    })
 }
 
 fn read_from(store: &CustodianStore, from: u64) -> Result<Vec<LogEntry>, Fatal> {
@@ -281,5 +347,7 @@ fn decode(entries: Vec<Vec<u8>>) -> Result<Vec<LogEntry>, Fatal> {
 }
 
 fn time_of(entry: &LogEntry) -> Result<u64, Fatal> {
-    Leaf::decode(&entry.leaf.0).map(|leaf| leaf.time_ms).map_err(|_| Fatal::State(Refusal::Malformed))
+    Leaf::decode(&entry.leaf.0)
+        .map(|leaf| leaf.time_ms)
+        .map_err(|_| Fatal::State(Refusal::Malformed))
 }

@@ -24,7 +24,10 @@ pub struct Options {
 
 /// Runs the custodian of a configuration file until it is told to stop.
 pub async fn run(config_file: &Path, options: Options) -> Result<(), Fatal> {
-    harden::process().map_err(|source| Fatal::System { what: "cannot harden the process", source })?;
+    harden::process().map_err(|source| Fatal::System {
+        what: "cannot harden the process",
+        source,
+    })?;
     let config = Config::load(config_file)?;
     let counters = Arc::new(Counters::default());
     let node = Node::open(&config, Arc::clone(&counters))?;
@@ -41,13 +44,21 @@ pub async fn run(config_file: &Path, options: Options) -> Result<(), Fatal> {
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
     for gateway in gateways {
-        tasks.spawn(keep_linked(gateway, desk.clone(), Arc::clone(&counters), stopped.clone()));
+        tasks.spawn(keep_linked(
+            gateway,
+            desk.clone(),
+            Arc::clone(&counters),
+            stopped.clone(),
+        ));
     }
     drop(desk);
     if let Some(address) = config.metrics {
         let listener = tokio::net::TcpListener::bind(address)
             .await
-            .map_err(|source| Fatal::System { what: "cannot open the metrics port", source })?;
+            .map_err(|source| Fatal::System {
+                what: "cannot open the metrics port",
+                source,
+            })?;
         tasks.spawn(serve_metrics(listener, counters, config.number, stopped));
     }
     let fatal = tokio::select! {
@@ -73,22 +84,36 @@ fn resolve(config: &Config, node: &Node, identity: &SigningKey) -> Result<Vec<Ga
     let mut gateways = Vec::new();
     for wanted in &config.gateway {
         let enrolled: Vec<_> = registry.gateways().collect();
-        let known = if enrolled.is_empty() { genesis.iter().collect() } else { enrolled };
-        let record = known.into_iter().find(|gateway| gateway.name.as_str() == wanted.name).ok_or_else(|| {
-            Fatal::Genesis { path: config.genesis.clone(), what: "a configured gateway is not enrolled in this tenant" }
-        })?;
+        let known = if enrolled.is_empty() {
+            genesis.iter().collect()
+        } else {
+            enrolled
+        };
+        let record = known
+            .into_iter()
+            .find(|gateway| gateway.name.as_str() == wanted.name)
+            .ok_or_else(|| Fatal::Genesis {
+                path: config.genesis.clone(),
+                what: "a configured gateway is not enrolled in this tenant",
+            })?;
         let tls = Arc::new(tls::client(identity, &record.link_key.0)?);
         let (name, address) = (wanted.name.clone(), wanted.address.clone());
-        gateways.push(Gateway { name, address, key: record.link_key.0, tls });
+        gateways.push(Gateway {
+            name,
+            address,
+            key: record.link_key.0,
+            tls,
+        });
     }
     Ok(gateways)
 }
 
 async fn told_to_stop(options: Options) {
     let signal = |kind| tokio::signal::unix::signal(kind);
-    let (Ok(mut term), Ok(mut int)) =
-        (signal(tokio::signal::unix::SignalKind::terminate()), signal(tokio::signal::unix::SignalKind::interrupt()))
-    else {
+    let (Ok(mut term), Ok(mut int)) = (
+        signal(tokio::signal::unix::SignalKind::terminate()),
+        signal(tokio::signal::unix::SignalKind::interrupt()),
+    ) else {
         return;
     };
     let stdin = async {
@@ -124,6 +149,8 @@ async fn serve_metrics(
         let _ = tokio::time::timeout(std::time::Duration::from_secs(2), stream.read(&mut request)).await;
         let body = counters.prometheus(number);
         let head = "HTTP/1.1 200 OK\r\ncontent-type: text/plain; version=0.0.4\r\nconnection: close\r\n";
-        let _ = stream.write_all(format!("{head}content-length: {}\r\n\r\n{body}", body.len()).as_bytes()).await;
+        let _ = stream
+            .write_all(format!("{head}content-length: {}\r\n\r\n{body}", body.len()).as_bytes())
+            .await;
     }
 }

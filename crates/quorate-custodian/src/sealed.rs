@@ -35,11 +35,22 @@ pub enum SealError {
 
 impl SealedShares {
     /// The shares of one custodian of one tenant, in a directory that is made if it is not there.
-    pub fn open(directory: &Path, seal_key: &[u8; 32], genesis_hash: &[u8; 32], number: u16) -> Result<Self, SealError> {
-        std::fs::create_dir_all(directory)
-            .map_err(|source| StoreError::Io { path: directory.to_owned(), source })?;
+    pub fn open(
+        directory: &Path,
+        seal_key: &[u8; 32],
+        genesis_hash: &[u8; 32],
+        number: u16,
+    ) -> Result<Self, SealError> {
+        std::fs::create_dir_all(directory).map_err(|source| StoreError::Io {
+            path: directory.to_owned(),
+            source,
+        })?;
         let context = [&genesis_hash[..], &number.to_be_bytes()].concat();
-        Ok(Self { directory: directory.to_owned(), cipher: XChaCha20Poly1305::new(seal_key.into()), context })
+        Ok(Self {
+            directory: directory.to_owned(),
+            cipher: XChaCha20Poly1305::new(seal_key.into()),
+            context,
+        })
     }
 
     fn place(&self, transcript: &[u8; 32]) -> PathBuf {
@@ -62,11 +73,17 @@ impl SealedShares {
 
     /// Reads all files.
     pub fn read_all(&self) -> Result<Vec<([u8; 32], Zeroizing<Vec<u8>>)>, SealError> {
-        let io = |source| StoreError::Io { path: self.directory.clone(), source };
+        let io = |source| StoreError::Io {
+            path: self.directory.clone(),
+            source,
+        };
         let mut shares = Vec::new();
         for item in std::fs::read_dir(&self.directory).map_err(io)? {
             let path = item.map_err(io)?.path();
-            let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".sealed"));
+            let name = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .and_then(|name| name.strip_suffix(".sealed"));
             let mut transcript = [0; 32];
             if name.is_none_or(|name| hex::decode_to_slice(name, &mut transcript).is_err()) {
                 continue;
@@ -76,7 +93,10 @@ impl SealedShares {
             let rest = bytes.strip_prefix(MAGIC).ok_or_else(bad)?;
             let (nonce, sealed) = rest.split_first_chunk::<24>().ok_or_else(bad)?;
             let aad = [&self.context[..], &transcript].concat();
-            let plain = self.cipher.decrypt(nonce.into(), Payload { msg: sealed, aad: &aad }).map_err(|_| bad())?;
+            let plain = self
+                .cipher
+                .decrypt(nonce.into(), Payload { msg: sealed, aad: &aad })
+                .map_err(|_| bad())?;
             shares.push((transcript, Zeroizing::new(plain)));
         }
         Ok(shares)

@@ -78,12 +78,17 @@ impl ServerCertVerifier for PinnedGateway {
 /// Configuration for dialling one gateway with this custodian's identity.
 pub fn client(identity: &SigningKey, gateway: &[u8; 32]) -> Result<ClientConfig, Error> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let der = identity.to_pkcs8_der().map_err(|_| Error::General("the identity key has no PKCS#8 form".to_owned()))?;
+    let der = identity
+        .to_pkcs8_der()
+        .map_err(|_| Error::General("the identity key has no PKCS#8 form".to_owned()))?;
     let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(der.as_bytes().to_vec()));
     let signer = provider.key_provider.load_private_key(private)?;
     let public = CertificateDer::from(spki(identity.verifying_key().as_bytes()));
     let own = Arc::new(CertifiedKey::new(vec![public], signer));
-    let verifier = PinnedGateway { expected: spki(gateway), provider: Arc::clone(&provider) };
+    let verifier = PinnedGateway {
+        expected: spki(gateway),
+        provider: Arc::clone(&provider),
+    };
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()

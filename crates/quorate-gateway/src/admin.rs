@@ -1,10 +1,12 @@
 //! What administrators ask the gateway: proposals with their approvals, and what is not public. The gateway decides nothing here
 //! either; it keeps proposals until enough approvals are there for the custodians to accept.
 
+use minicbor::{Decode, Encode};
 use quorate_protocol::Refusal;
 use quorate_rules::{
-    Registry, canonical,
+    Registry,
     body::DecisionBody,
+    canonical,
     cbor::{Array, Canonical},
     decision::{Approval, Proposal, check_approvals},
     domain,
@@ -13,7 +15,6 @@ use quorate_rules::{
 };
 use quorate_store::{Expiring, LogStore, StoreError};
 use quorate_tlog::hash::sha256;
-use minicbor::{Decode, Encode};
 
 /// Table of proposals that wait for approvals.
 const TABLE: &str = "proposals";
@@ -77,7 +78,9 @@ pub fn authenticate(
     let admin = registry.admins()?.find(&name)?;
     let request = AdminRequest::new(method, path, time_ms, body, registry.issuer()?.as_str());
     let signature = hex::decode(signature).ok()?;
-    PublicJwk::Ed25519(admin.key).verify(&request.message(), &signature).then_some(name)
+    PublicJwk::Ed25519(admin.key)
+        .verify(&request.message(), &signature)
+        .then_some(name)
 }
 
 /// A proposal with the approvals so far.
@@ -108,8 +111,13 @@ pub enum AdminError {
 /// Takes a new proposal.
 pub fn put(store: &dyn LogStore, registry: &Registry, bytes: &[u8], now_ms: u64) -> Result<Open, AdminError> {
     let proposal = Proposal::from_canonical(bytes).map_err(|_| AdminError::Refused(Refusal::InvalidProposal))?;
-    registry.check_proposal(&proposal, now_ms).map_err(AdminError::Refused)?;
-    let body = DecisionBody { proposal: bytes.to_vec().into(), approvals: Vec::new() };
+    registry
+        .check_proposal(&proposal, now_ms)
+        .map_err(AdminError::Refused)?;
+    let body = DecisionBody {
+        proposal: bytes.to_vec().into(),
+        approvals: Vec::new(),
+    };
     save(store, &proposal, &body)?;
     Ok(open(proposal, body))
 }
@@ -122,7 +130,10 @@ pub fn list(store: &dyn LogStore) -> Result<Vec<Open>, AdminError> {
 
 /// One open proposal.
 pub fn get(store: &dyn LogStore, id: &str) -> Result<Open, AdminError> {
-    list(store)?.into_iter().find(|open| open.id == id).ok_or(AdminError::Unknown)
+    list(store)?
+        .into_iter()
+        .find(|open| open.id == id)
+        .ok_or(AdminError::Unknown)
 }
 
 /// Adds an approval; a second one of the same administrator replaces the first.
@@ -141,7 +152,9 @@ pub fn approve(store: &dyn LogStore, registry: &Registry, id: &str, approval: Ap
 
 /// Whether the approvals suffice.
 pub fn is_carried(open: &Open, registry: &Registry) -> bool {
-    registry.admins().is_some_and(|admins| check_approvals(&open.proposal, &open.body.approvals, admins).is_ok())
+    registry
+        .admins()
+        .is_some_and(|admins| check_approvals(&open.proposal, &open.body.approvals, admins).is_ok())
 }
 
 /// Removes a proposal: it is logged, or nobody wants it.
@@ -153,7 +166,11 @@ pub fn remove(store: &dyn LogStore, id: &str) -> Result<(), AdminError> {
 
 fn save(store: &dyn LogStore, proposal: &Proposal, body: &DecisionBody) -> Result<(), StoreError> {
     let key = proposal.digest().as_bytes().to_vec();
-    let item = Expiring { key, value: body.to_canonical(), expires_ms: proposal.expires_ms };
+    let item = Expiring {
+        key,
+        value: body.to_canonical(),
+        expires_ms: proposal.expires_ms,
+    };
     store.put_expiring(TABLE, &item)
 }
 
@@ -164,5 +181,9 @@ fn read(bytes: &[u8]) -> Option<Open> {
 }
 
 fn open(proposal: Proposal, body: DecisionBody) -> Open {
-    Open { id: hex::encode(proposal.digest().as_bytes()), body, proposal }
+    Open {
+        id: hex::encode(proposal.digest().as_bytes()),
+        body,
+        proposal,
+    }
 }

@@ -60,17 +60,26 @@ pub enum ConfigError {
 impl Config {
     /// Reads the file and makes its paths absolute.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
         Self::parse(&text, path)
     }
 
     /// Reads the text of the file at `path`.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let mut config: Self = toml::from_str(text)
-            .map_err(|source| ConfigError::Parse { path: path.to_owned(), source: Box::new(source) })?;
+        let mut config: Self = toml::from_str(text).map_err(|source| ConfigError::Parse {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })?;
         let base = path.parent().unwrap_or(Path::new("."));
-        for file in [&mut config.genesis, &mut config.link_key, &mut config.store, &mut config.public] {
+        for file in [
+            &mut config.genesis,
+            &mut config.link_key,
+            &mut config.store,
+            &mut config.public,
+        ] {
             *file = base.join(&*file);
         }
         Ok(config)

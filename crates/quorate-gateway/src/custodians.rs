@@ -86,9 +86,17 @@ pub struct Custodians {
 impl Custodians {
     /// Nobody linked yet.
     pub fn new(committee: Committee) -> Arc<Self> {
-        let slot = |_| Slot { sender: RwLock::new(None), known: RwLock::new(Known::default()) };
+        let slot = |_| Slot {
+            sender: RwLock::new(None),
+            known: RwLock::new(Known::default()),
+        };
         let slots = committee.numbers().map(|number| (number, slot(number))).collect();
-        Arc::new(Self { committee, slots, links: AtomicU64::new(0), changed: watch::channel(0).0 })
+        Arc::new(Self {
+            committee,
+            slots,
+            links: AtomicU64::new(0),
+            changed: watch::channel(0).0,
+        })
     }
 
     /// The committee.
@@ -107,14 +115,24 @@ impl Custodians {
             .iter()
             .map(|(number, slot)| {
                 let linked = slot.sender.read().unwrap_or_else(PoisonError::into_inner).is_some();
-                (*number, (linked, slot.known.read().unwrap_or_else(PoisonError::into_inner).clone()))
+                (
+                    *number,
+                    (
+                        linked,
+                        slot.known.read().unwrap_or_else(PoisonError::into_inner).clone(),
+                    ),
+                )
             })
             .collect()
     }
 
     /// Custodians that are linked.
     pub fn linked(&self) -> Vec<u16> {
-        self.known().into_iter().filter(|(_, (linked, _))| *linked).map(|(number, _)| number).collect()
+        self.known()
+            .into_iter()
+            .filter(|(_, (linked, _))| *linked)
+            .map(|(number, _)| number)
+            .collect()
     }
 
     /// Custodians that are linked and vote, the quickest first and suspects last.
@@ -123,7 +141,11 @@ impl Custodians {
             .known()
             .into_iter()
             .filter(|(_, (linked, known))| {
-                *linked && known.status.as_ref().is_some_and(|status| status.standing == Standing::Voting)
+                *linked
+                    && known
+                        .status
+                        .as_ref()
+                        .is_some_and(|status| status.standing == Standing::Voting)
             })
             .map(|(number, (_, known))| (known.suspect, known.answer_us / 4096, number))
             .collect();
@@ -170,10 +192,16 @@ impl Custodians {
         let sender = slot.sender.read().unwrap_or_else(PoisonError::into_inner).clone();
         let (_, mut sender) = sender.ok_or(AskError::Gone(number))?;
         let exchange = async {
-            let request = Request::post(format!("http://custodian{path}")).body(Full::new(body)).ok()?;
+            let request = Request::post(format!("http://custodian{path}"))
+                .body(Full::new(body))
+                .ok()?;
             let response = sender.send_request(request).await.ok()?;
             let status = response.status();
-            let body = Limited::new(response.into_body(), MAX_MESSAGE).collect().await.ok()?.to_bytes();
+            let body = Limited::new(response.into_body(), MAX_MESSAGE)
+                .collect()
+                .await
+                .ok()?
+                .to_bytes();
             Some((status, body))
         };
         let (status, body) = match tokio::time::timeout(patience, exchange).await {
@@ -193,7 +221,11 @@ impl Custodians {
             StatusCode::UNPROCESSABLE_ENTITY => {
                 let refused = Refused::from_canonical(&body).map_err(|_| AskError::Unreadable(number))?;
                 let refusal = refused.refusal().ok_or(AskError::Unreadable(number))?;
-                Err(AskError::Refused { custodian: number, refusal, view: refused.view })
+                Err(AskError::Refused {
+                    custodian: number,
+                    refusal,
+                    view: refused.view,
+                })
             }
             _ => Err(AskError::Unreadable(number)),
         }
@@ -203,9 +235,18 @@ impl Custodians {
     pub async fn counters(&self, number: u16) -> Option<String> {
         let slot = self.slots.get(&number)?;
         let (_, mut sender) = slot.sender.read().unwrap_or_else(PoisonError::into_inner).clone()?;
-        let request = Request::post("http://custodian/v1/metrics").body(Full::new(Bytes::new())).ok()?;
-        let response = tokio::time::timeout(Duration::from_secs(1), sender.send_request(request)).await.ok()?.ok()?;
-        let body = Limited::new(response.into_body(), 64 * 1024).collect().await.ok()?.to_bytes();
+        let request = Request::post("http://custodian/v1/metrics")
+            .body(Full::new(Bytes::new()))
+            .ok()?;
+        let response = tokio::time::timeout(Duration::from_secs(1), sender.send_request(request))
+            .await
+            .ok()?
+            .ok()?;
+        let body = Limited::new(response.into_body(), 64 * 1024)
+            .collect()
+            .await
+            .ok()?
+            .to_bytes();
         String::from_utf8(body.to_vec()).ok()
     }
 
@@ -272,9 +313,13 @@ async fn link(
     on_link: &tokio::sync::mpsc::UnboundedSender<u16>,
 ) -> std::io::Result<()> {
     tcp.set_nodelay(true)?;
-    let stream = tokio::time::timeout(HANDSHAKE, acceptor.accept(tcp)).await.map_err(std::io::Error::other)??;
+    let stream = tokio::time::timeout(HANDSHAKE, acceptor.accept(tcp))
+        .await
+        .map_err(std::io::Error::other)??;
     let peer = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-    let number = peer.and_then(|key| tls::ed25519_of(key)).and_then(|key| custodians.committee.number_of(&key));
+    let number = peer
+        .and_then(|key| tls::ed25519_of(key))
+        .and_then(|key| custodians.committee.number_of(&key));
     let number = number.ok_or_else(|| std::io::Error::other("no custodian of this tenant"))?;
     let (sender, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())

@@ -75,14 +75,24 @@ impl Ledger {
                     CertifiedRecord::from_canonical(&bytes).map_err(|_| LedgerError::Damaged("certified record"))?;
                 let range =
                     CompactRange::decode(&record.tip.range).map_err(|_| LedgerError::Damaged("certified range"))?;
-                (Tip::from_parts(range, Arc::clone(&registry), record.tip.time_ms), record.certificate)
+                (
+                    Tip::from_parts(range, Arc::clone(&registry), record.tip.time_ms),
+                    record.certificate,
+                )
             }
         };
         let stored = store.head()?;
         if stored.is_none_or(|head| head.size < certified.head().size) && certified.head().size > 0 {
             return Err(LedgerError::Damaged("fewer entries than certified"));
         }
-        Ok(Self { store, committee, stored, certified, certificate, saved_registry: registry })
+        Ok(Self {
+            store,
+            committee,
+            stored,
+            certified,
+            certificate,
+            saved_registry: registry,
+        })
     }
 
     /// Certified tip and its certificate.
@@ -132,7 +142,11 @@ impl Ledger {
         let entries = self.seal(batch.first, &batch.entries, batch)?;
         let taken = batch
             .identifiers()
-            .map(|(index, jti, expires_ms)| Taken { key: jti.to_vec(), index, expires_ms })
+            .map(|(index, jti, expires_ms)| Taken {
+                key: jti.to_vec(),
+                index,
+                expires_ms,
+            })
             .collect();
         self.write(batch.view, batch.head(), entries, taken)
     }
@@ -143,7 +157,13 @@ impl Ledger {
         let mut out = Vec::with_capacity(entries.len());
         for (index, entry) in (first..).zip(entries) {
             let leaf = Leaf::decode(&entry.leaf.0).map_err(|_| LedgerError::Damaged("leaf"))?;
-            let mut kept = LogEntry { leaf: entry.leaf, opening: None, sealed: None, jti: None, dies_ms: None };
+            let mut kept = LogEntry {
+                leaf: entry.leaf,
+                opening: None,
+                sealed: None,
+                jti: None,
+                dies_ms: None,
+            };
             if leaf.entry_type == EntryType::Token {
                 let opening = entry.opening.as_ref().zip(sealer.as_ref());
                 let sealed = opening.and_then(|(opening, sealer)| sealer.seal(index, &leaf.hash(), opening));
@@ -170,7 +190,10 @@ impl Ledger {
     /// Makes the certified tip durable now.
     pub fn save(&mut self) -> Result<(), LedgerError> {
         let records = self.records();
-        let records: Vec<_> = records.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+        let records: Vec<_> = records
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.clone()))
+            .collect();
         Ok(self.store.set_records(&records)?)
     }
 
@@ -181,7 +204,11 @@ impl Ledger {
             return Ok(());
         }
         let view = self.certificate.as_ref().map_or(0, |certificate| certificate.view.0);
-        let head = StoredHead { view, size: certified.size, root: *certified.root.as_bytes() };
+        let head = StoredHead {
+            view,
+            size: certified.size,
+            root: *certified.root.as_bytes(),
+        };
         let head = (certified.size > 0).then_some(head);
         self.store.truncate(self.stored.as_ref(), head.as_ref())?;
         self.stored = head;
@@ -191,7 +218,9 @@ impl Ledger {
     /// The tip at a certificate's head, from what was appended after the certified tip; `None` if it is not there.
     pub fn tail_at(&self, head: Head) -> Result<Option<Tip>, LedgerError> {
         let from = self.certified.head().size;
-        let Some(count) = head.size.checked_sub(from) else { return Ok(None) };
+        let Some(count) = head.size.checked_sub(from) else {
+            return Ok(None);
+        };
         let entries = self.read(from, usize::try_from(count).unwrap_or(usize::MAX))?;
         if entries.len() as u64 != count {
             return Ok(None);
@@ -205,7 +234,10 @@ impl Ledger {
     pub fn heal(&mut self, view: View, entries: Vec<LogEntry>) -> Result<(), LedgerError> {
         let tip = batch::follow(&self.certified, &self.committee, &entries)
             .map_err(|_| LedgerError::Damaged("entries of a custodian do not continue the log"))?;
-        let encoded = entries.into_iter().map(|entry| entry.for_others().to_canonical()).collect();
+        let encoded = entries
+            .into_iter()
+            .map(|entry| entry.for_others().to_canonical())
+            .collect();
         self.certified = tip;
         self.write(view, self.certified.head(), encoded, Vec::new())
     }
@@ -221,23 +253,28 @@ impl Ledger {
         self.save()
     }
 
-    fn write(
-        &mut self,
-        view: View,
-        head: Head,
-        entries: Vec<Vec<u8>>,
-        taken: Vec<Taken>,
-    ) -> Result<(), LedgerError> {
-        let new = StoredHead { view: view.0, size: head.size, root: *head.root.as_bytes() };
-        let append = Append { head: new, entries, taken, records: self.records() };
+    fn write(&mut self, view: View, head: Head, entries: Vec<Vec<u8>>, taken: Vec<Taken>) -> Result<(), LedgerError> {
+        let new = StoredHead {
+            view: view.0,
+            size: head.size,
+            root: *head.root.as_bytes(),
+        };
+        let append = Append {
+            head: new,
+            entries,
+            taken,
+            records: self.records(),
+        };
         self.store.append(self.stored.as_ref(), &append)?;
         self.stored = Some(new);
         Ok(())
     }
 
     fn records(&mut self) -> Vec<(String, Vec<u8>)> {
-        let record =
-            CertifiedRecord { tip: SavedTip::from(&self.certified), certificate: self.certificate.clone() };
+        let record = CertifiedRecord {
+            tip: SavedTip::from(&self.certified),
+            certificate: self.certificate.clone(),
+        };
         let mut records = vec![(CERTIFIED.to_owned(), record.to_canonical())];
         let registry = self.certified.registry_arc();
         if !Arc::ptr_eq(&registry, &self.saved_registry) {

@@ -35,7 +35,11 @@ impl OAuthError {
             "server_error" => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::BAD_REQUEST,
         };
-        Self { status, error, description: description.into() }
+        Self {
+            status,
+            error,
+            description: description.into(),
+        }
     }
 
     /// There is no quorum, or too much is waiting.
@@ -75,35 +79,62 @@ pub fn read_request(form: &[(String, String)], authorization: bool) -> Result<To
         }
     }
     // RFC 6749 §3.1: a parameter without a value counts as absent.
-    let get = |name: &str| form.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value);
+    let get = |name: &str| {
+        form.iter()
+            .find(|(key, value)| key == name && !value.is_empty())
+            .map(|(_, value)| value)
+    };
     match get("grant_type").map(String::as_str) {
         None => return Err(invalid("grant_type is missing")),
         Some("client_credentials") => {}
-        Some(_) => return Err(OAuthError::new("unsupported_grant_type", "this server grants client_credentials")),
+        Some(_) => {
+            return Err(OAuthError::new(
+                "unsupported_grant_type",
+                "this server grants client_credentials",
+            ));
+        }
     }
     if authorization || get("client_secret").is_some() {
-        return Err(OAuthError::new("invalid_client", "authenticate with private_key_jwt; secrets are not accepted here"));
+        return Err(OAuthError::new(
+            "invalid_client",
+            "authenticate with private_key_jwt; secrets are not accepted here",
+        ));
     }
     if get("client_assertion_type").map(String::as_str) != Some(ASSERTION_TYPE) {
-        return Err(OAuthError::new("invalid_client", format!("client_assertion_type must be {ASSERTION_TYPE}")));
+        return Err(OAuthError::new(
+            "invalid_client",
+            format!("client_assertion_type must be {ASSERTION_TYPE}"),
+        ));
     }
-    let assertion = get("client_assertion").ok_or_else(|| OAuthError::new("invalid_client", "client_assertion is missing"))?;
+    let assertion =
+        get("client_assertion").ok_or_else(|| OAuthError::new("invalid_client", "client_assertion is missing"))?;
     if let Some(id) = get("client_id") {
         // RFC 7521 §4.2: unnecessary, but if it stands there it must name the same client.
         let claimed = client_assertion::claimed_client(assertion).map_err(told)?;
         if claimed.as_str() != id {
-            return Err(OAuthError::new("invalid_client", "client_id is not the client of the assertion"));
+            return Err(OAuthError::new(
+                "invalid_client",
+                "client_id is not the client of the assertion",
+            ));
         }
     }
     let scope = get("scope").map(|scope| Scope::parse(scope)).transpose();
     let scope = scope.map_err(|error| OAuthError::new("invalid_scope", error.to_string()))?;
-    Ok(TokenRequest { assertion: assertion.clone(), scope, resource: get("resource").cloned() })
+    Ok(TokenRequest {
+        assertion: assertion.clone(),
+        scope,
+        resource: get("resource").cloned(),
+    })
 }
 
 /// What stands beside the assertion is not signed by the client, so it can neither widen nor narrow: it must be what the client's
 /// record, or the assertion itself, says.
 pub fn check_unsigned(request: &TokenRequest, granted: &quorate_rules::Grant) -> Result<(), OAuthError> {
-    if request.resource.as_ref().is_some_and(|resource| resource != granted.audience().as_str()) {
+    if request
+        .resource
+        .as_ref()
+        .is_some_and(|resource| resource != granted.audience().as_str())
+    {
         let what = format!("the audience of this client is {}", granted.audience());
         return Err(OAuthError::new("invalid_target", what));
     }
@@ -112,9 +143,15 @@ pub fn check_unsigned(request: &TokenRequest, granted: &quorate_rules::Grant) ->
         Some(scope) if scope == granted.scope() => Ok(()),
         Some(scope) if scope.is_within(granted.scope()) => Err(OAuthError::new(
             "invalid_scope",
-            format!("the scope of this client is \"{}\"; to get less, put a scope claim into the assertion, under your signature", granted.scope()),
+            format!(
+                "the scope of this client is \"{}\"; to get less, put a scope claim into the assertion, under your signature",
+                granted.scope()
+            ),
         )),
-        Some(_) => Err(OAuthError::new("invalid_scope", format!("the scope of this client is \"{}\"", granted.scope()))),
+        Some(_) => Err(OAuthError::new(
+            "invalid_scope",
+            format!("the scope of this client is \"{}\"", granted.scope()),
+        )),
     }
 }
 
@@ -136,7 +173,9 @@ pub fn told(refusal: Refusal) -> OAuthError {
         Refusal::Expired => client("the assertion is dead: it lives 60 seconds at most; check the clock"),
         Refusal::FromTheFuture => client("the assertion is from the future; check the clock"),
         Refusal::Replayed => client("this assertion was used already; sign a new one for each request"),
-        Refusal::ScopeNotRegistered => OAuthError::new("invalid_scope", "the assertion asks for a scope that is not registered"),
+        Refusal::ScopeNotRegistered => {
+            OAuthError::new("invalid_scope", "the assertion asks for a scope that is not registered")
+        }
         Refusal::ClassNotAllowed => OAuthError::new("unauthorized_client", "this client may not use this grant"),
         Refusal::Late => OAuthError::unavailable("signing took too long; try again with a new assertion"),
         Refusal::LeafMismatch
@@ -193,24 +232,49 @@ mod tests {
     use proptest::prelude::*;
 
     fn form(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
     }
 
     fn check(pairs: &[(&str, &str)], expected: &str) {
-        assert_eq!(read_request(&form(pairs), false).unwrap_err().error, expected, "{pairs:?}");
+        assert_eq!(
+            read_request(&form(pairs), false).unwrap_err().error,
+            expected,
+            "{pairs:?}"
+        );
     }
 
     #[test]
     fn requests_are_read_strictly() {
         check(&[], "invalid_request");
         check(&[("grant_type", "password")], "unsupported_grant_type");
-        check(&[("grant_type", "client_credentials"), ("grant_type", "client_credentials")], "invalid_request");
+        check(
+            &[
+                ("grant_type", "client_credentials"),
+                ("grant_type", "client_credentials"),
+            ],
+            "invalid_request",
+        );
         check(&[("grant_type", "client_credentials")], "invalid_client");
-        let typed = [("grant_type", "client_credentials"), ("client_assertion_type", ASSERTION_TYPE)];
+        let typed = [
+            ("grant_type", "client_credentials"),
+            ("client_assertion_type", ASSERTION_TYPE),
+        ];
         check(&typed, "invalid_client");
-        check(&[&typed[..], &[("client_secret", "s"), ("client_assertion", "x")]].concat(), "invalid_client");
-        check(&[&typed[..], &[("client_assertion", "x"), ("client_id", "a")]].concat(), "invalid_client");
-        check(&[&typed[..], &[("client_assertion", "x"), ("scope", "a  b")]].concat(), "invalid_scope");
+        check(
+            &[&typed[..], &[("client_secret", "s"), ("client_assertion", "x")]].concat(),
+            "invalid_client",
+        );
+        check(
+            &[&typed[..], &[("client_assertion", "x"), ("client_id", "a")]].concat(),
+            "invalid_client",
+        );
+        check(
+            &[&typed[..], &[("client_assertion", "x"), ("scope", "a  b")]].concat(),
+            "invalid_scope",
+        );
         assert!(read_request(&form(&[&typed[..], &[("client_assertion", "x")]].concat()), false).is_ok());
     }
 

@@ -1,10 +1,7 @@
 //! Publication: tiles and checkpoint as files, at most a second behind what is signed. Immutable but for the checkpoint.
 
 use crate::{ledger::read_entries, sequencer::SignedHead};
-use quorate_protocol::{
-    Head, QuorumCertificate,
-    permit::checkpoint_text,
-};
+use quorate_protocol::{Head, QuorumCertificate, permit::checkpoint_text};
 use quorate_rules::cbor::{Array, Canonical};
 use quorate_store::{LogStore, Objects, StoreError};
 use quorate_tlog::{
@@ -63,10 +60,17 @@ impl Published {
             let note = Note::parse(&note).map_err(|_| PublishError::Misfit("checkpoint"))?;
             let checkpoint = Checkpoint::parse(note.text()).map_err(|_| PublishError::Misfit("checkpoint"))?;
             let certificate = QuorumCertificate::from_canonical(&certificate).map_err(misfit)?;
-            let head = Head { size: checkpoint.size, root: checkpoint.root };
+            let head = Head {
+                size: checkpoint.size,
+                root: checkpoint.root,
+            };
             newest = (certificate.head == head).then_some((head, certificate));
         }
-        Ok(Self { objects, store, newest: Mutex::new(newest) })
+        Ok(Self {
+            objects,
+            store,
+            newest: Mutex::new(newest),
+        })
     }
 
     /// An object of the published log.
@@ -122,8 +126,10 @@ impl Published {
             return Err(PublishError::Misfit("another root"));
         }
         let text = checkpoint_text(origin, signed.head).map_err(|_| PublishError::Misfit("origin"))?;
-        let note = Note::new(&text, vec![key.signature(&signed.signature)]).map_err(|_| PublishError::Misfit("note"))?;
-        self.store.set_records(&[(CERTIFICATE, signed.certificate.to_canonical())])?;
+        let note =
+            Note::new(&text, vec![key.signature(&signed.signature)]).map_err(|_| PublishError::Misfit("note"))?;
+        self.store
+            .set_records(&[(CERTIFICATE, signed.certificate.to_canonical())])?;
         self.objects.replace(CHECKPOINT, note.encode().as_bytes())?;
         *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some((signed.head, signed.certificate.clone()));
         Ok(())
@@ -133,7 +139,11 @@ impl Published {
         let begin = range.size();
         // Partial tiles need what stands in them from before.
         let first = begin - begin % tile::WIDTH;
-        let entries = read_entries(self.store.as_ref(), first, usize::try_from(end - first).unwrap_or(usize::MAX))?;
+        let entries = read_entries(
+            self.store.as_ref(),
+            first,
+            usize::try_from(end - first).unwrap_or(usize::MAX),
+        )?;
         if entries.len() as u64 != end - first {
             return Err(PublishError::Misfit("entries are missing"));
         }
@@ -145,13 +155,21 @@ impl Published {
                 });
             }
         }
-        let nodes = Nodes { new, before: self.reader(begin), begin };
+        let nodes = Nodes {
+            new,
+            before: self.reader(begin),
+            begin,
+        };
         for tile in tiles_between(begin, end) {
             let bytes = match tile.level {
                 Some(_) => tile::hash_tile(&nodes, &tile).map_err(|_| PublishError::Misfit("hash tile"))?,
                 None => {
                     let skip = usize::try_from(tile.first_entry() - first).unwrap_or(usize::MAX);
-                    let bundle = entries.iter().skip(skip).take(usize::from(tile.width)).map(|entry| &entry.leaf.0[..]);
+                    let bundle = entries
+                        .iter()
+                        .skip(skip)
+                        .take(usize::from(tile.width))
+                        .map(|entry| &entry.leaf.0[..]);
                     tile::encode_bundle(bundle).map_err(|_| PublishError::Misfit("entries tile"))?
                 }
             };
@@ -193,8 +211,7 @@ pub async fn keep_publishing(
         let newest = signed.borrow_and_update().clone();
         if let (Some(head), Some(key)) = (newest, log_key()) {
             let (published, origin) = (Arc::clone(&published), origin.clone());
-            let outcome =
-                tokio::task::spawn_blocking(move || published.publish(&head, &key, &origin)).await;
+            let outcome = tokio::task::spawn_blocking(move || published.publish(&head, &key, &origin)).await;
             match outcome {
                 Ok(Ok(())) => metrics::counter!("quorate_publications_total").increment(1),
                 Ok(Err(error)) => {

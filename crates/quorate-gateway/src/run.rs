@@ -65,7 +65,9 @@ pub enum Fatal {
 /// Installs the recorder of this process; once.
 pub fn install_metrics() -> Result<PrometheusHandle, Fatal> {
     let buckets = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0];
-    let builder = PrometheusBuilder::new().set_buckets(&buckets).map_err(|_| Fatal::Metrics)?;
+    let builder = PrometheusBuilder::new()
+        .set_buckets(&buckets)
+        .map_err(|_| Fatal::Metrics)?;
     let recorder = builder.build_recorder();
     let handle = recorder.handle();
     metrics::set_global_recorder(recorder).map_err(|_| Fatal::Metrics)?;
@@ -74,11 +76,16 @@ pub fn install_metrics() -> Result<PrometheusHandle, Fatal> {
 
 /// Runs the gateway of a configuration until `stop` turns true. A second signal ends waiting clients' connections too.
 pub async fn run(config: Config, metrics: PrometheusHandle, stop: watch::Receiver<bool>) -> Result<(), Fatal> {
-    let bad = |path: &PathBuf, what| Fatal::File { path: path.clone(), what };
-    let genesis = file::read_bounded(&config.genesis, 1 << 20)?.ok_or_else(|| bad(&config.genesis, "there is no such file"))?;
+    let bad = |path: &PathBuf, what| Fatal::File {
+        path: path.clone(),
+        what,
+    };
+    let genesis =
+        file::read_bounded(&config.genesis, 1 << 20)?.ok_or_else(|| bad(&config.genesis, "there is no such file"))?;
     let committee = Committee::from_genesis(&genesis).map_err(|_| bad(&config.genesis, "not a genesis document"))?;
     let key = read_key(&config.link_key)?;
-    let name = PartyName::new(config.name.clone()).map_err(|_| bad(&config.genesis, "the gateway's name is no name"))?;
+    let name =
+        PartyName::new(config.name.clone()).map_err(|_| bad(&config.genesis, "the gateway's name is no name"))?;
 
     let store: Arc<dyn LogStore> = Arc::new(RedbLog::open(&config.store)?);
     let objects: Arc<dyn Objects> = Arc::new(DirectoryObjects::open(&config.public)?);
@@ -141,8 +148,9 @@ pub async fn run(config: Config, metrics: PrometheusHandle, stop: watch::Receive
         metrics,
     };
     let mut serving_stop = stop.clone();
-    let serving = axum::serve(public, router(Arc::new(app)))
-        .with_graceful_shutdown(async move { while !*serving_stop.borrow_and_update() && serving_stop.changed().await.is_ok() {} });
+    let serving = axum::serve(public, router(Arc::new(app))).with_graceful_shutdown(async move {
+        while !*serving_stop.borrow_and_update() && serving_stop.changed().await.is_ok() {}
+    });
     let serving = tokio::task::spawn(async move { serving.await });
     let mut sequencing = tokio::task::spawn(sequencer.run(stop.clone()));
     let outcome = tokio::select! {
@@ -174,13 +182,20 @@ async fn shepherds(flock: Flock, mut links: mpsc::UnboundedReceiver<u16>) -> Res
 }
 
 async fn listen(address: std::net::SocketAddr) -> Result<TcpListener, Fatal> {
-    TcpListener::bind(address).await.map_err(|source| Fatal::Listen { address, source })
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| Fatal::Listen { address, source })
 }
 
 fn read_key(path: &PathBuf) -> Result<SigningKey, Fatal> {
-    let bad = |what| Fatal::File { path: path.clone(), what };
-    let text = file::read_bounded(path, 128)?.ok_or_else(|| bad("there is no such key file; keys are never made by accident"))?;
+    let bad = |what| Fatal::File {
+        path: path.clone(),
+        what,
+    };
+    let text = file::read_bounded(path, 128)?
+        .ok_or_else(|| bad("there is no such key file; keys are never made by accident"))?;
     let mut seed = [0; 32];
-    hex::decode_to_slice(text.trim_ascii_end(), &mut seed).map_err(|_| bad("not a key file: expected 64 hex digits"))?;
+    hex::decode_to_slice(text.trim_ascii_end(), &mut seed)
+        .map_err(|_| bad("not a key file: expected 64 hex digits"))?;
     Ok(SigningKey::from_bytes(&seed))
 }

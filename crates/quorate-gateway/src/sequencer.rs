@@ -118,11 +118,33 @@ impl Sequencer {
         let (requests, inbox) = mpsc::channel(QUEUE);
         let (tip, certificate) = ledger.certified();
         let view = View(0);
-        let outside = Seen { registry: tip.registry_arc(), head: tip.head(), certificate, view, ready: false };
+        let outside = Seen {
+            registry: tip.registry_arc(),
+            head: tip.head(),
+            certificate,
+            view,
+            ready: false,
+        };
         let (seen, seen_receiver) = watch::channel(outside);
         let (signed, signed_receiver) = watch::channel(None);
-        let sequencer = Self { coordinator, ledger, custodians, inbox, seen, signed, leading: false, waiting: Vec::new() };
-        (sequencer, Ends { requests, seen: seen_receiver, signed: signed_receiver })
+        let sequencer = Self {
+            coordinator,
+            ledger,
+            custodians,
+            inbox,
+            seen,
+            signed,
+            leading: false,
+            waiting: Vec::new(),
+        };
+        (
+            sequencer,
+            Ends {
+                requests,
+                seen: seen_receiver,
+                signed: signed_receiver,
+            },
+        )
     }
 
     /// Runs until told to stop; the batch in flight is ended first.
@@ -206,10 +228,11 @@ impl Sequencer {
     }
 
     async fn serve(&mut self, requests: Vec<Request>) -> Result<(), Ended> {
-        let (orders, mut replies): (Vec<Order>, Vec<Option<oneshot::Sender<Reply>>>) =
-            requests.into_iter().map(|request| (request.order, Some(request.reply))).unzip();
-        let batch =
-            tokio::task::block_in_place(|| self.coordinator.build(&orders, clock::now_ms(), &mut OsRng));
+        let (orders, mut replies): (Vec<Order>, Vec<Option<oneshot::Sender<Reply>>>) = requests
+            .into_iter()
+            .map(|request| (request.order, Some(request.reply)))
+            .unzip();
+        let batch = tokio::task::block_in_place(|| self.coordinator.build(&orders, clock::now_ms(), &mut OsRng));
         let answer = |replies: &mut Vec<Option<oneshot::Sender<Reply>>>, number: usize, reply: Reply| {
             if let Some(sender) = replies.get_mut(number).and_then(Option::take) {
                 let _ = sender.send(reply);
@@ -218,7 +241,11 @@ impl Sequencer {
         for (number, refusal) in &batch.refused {
             answer(&mut replies, *number, Reply::Refused(refusal.code().to_owned()));
         }
-        let outcome = if batch.entries.is_empty() { Ok(Signed::default()) } else { self.commit(&batch).await };
+        let outcome = if batch.entries.is_empty() {
+            Ok(Signed::default())
+        } else {
+            self.commit(&batch).await
+        };
         let signed = outcome.as_ref().ok();
         for token in signed.into_iter().flat_map(|signed| signed.tokens.iter()) {
             answer(&mut replies, token.order, Reply::Token(Box::new(token.clone())));

@@ -97,9 +97,13 @@ pub async fn tend(mut flock: Flock, number: u16) {
 }
 
 async fn greet(flock: &Flock, number: u16) -> Result<Status, AskError> {
-    let hello = Hello { origin: flock.custodians.committee().origin().to_owned() };
-    let status: Status =
-        flock.custodians.ask(number, path::HELLO, Bytes::from(hello.to_canonical()), ANSWER).await?;
+    let hello = Hello {
+        origin: flock.custodians.committee().origin().to_owned(),
+    };
+    let status: Status = flock
+        .custodians
+        .ask(number, path::HELLO, Bytes::from(hello.to_canonical()), ANSWER)
+        .await?;
     if status.custodian != number {
         return Err(AskError::Unreadable(number));
     }
@@ -109,12 +113,19 @@ async fn greet(flock: &Flock, number: u16) -> Result<Status, AskError> {
 
 async fn help_to_join(flock: &Flock, status: &Status) {
     let number = status.custodian;
-    let ask = AskPeer { about: number, challenge: status.challenge };
+    let ask = AskPeer {
+        about: number,
+        challenge: status.challenge,
+    };
     let body = Bytes::from(ask.to_canonical());
     let needed = usize::from(flock.custodians.committee().rule().threshold().saturating_sub(1));
     let mut statements: Vec<SignedPeerStatement> = Vec::new();
     for other in flock.custodians.linked().into_iter().filter(|other| *other != number) {
-        if let Ok(signed) = flock.custodians.ask(other, path::PEER, body.clone(), Duration::from_secs(1)).await {
+        if let Ok(signed) = flock
+            .custodians
+            .ask(other, path::PEER, body.clone(), Duration::from_secs(1))
+            .await
+        {
             statements.push(signed);
         }
     }
@@ -125,7 +136,10 @@ async fn help_to_join(flock: &Flock, status: &Status) {
     match flock.custodians.ask::<Status>(number, path::JOIN, join, ANSWER).await {
         Ok(status) => {
             if status.standing == Standing::Amnesic {
-                tracing::error!(custodian = number, "its disk was rolled back: it follows and never votes; rejoin it by decision");
+                tracing::error!(
+                    custodian = number,
+                    "its disk was rolled back: it follows and never votes; rejoin it by decision"
+                );
             }
             flock.custodians.take_status(number, status);
         }
@@ -140,9 +154,15 @@ pub async fn bring_up(
     number: u16,
     seen: &Seen,
 ) -> Result<(), FollowError> {
-    let hello = Hello { origin: custodians.committee().origin().to_owned() };
-    let status: Status = custodians.ask(number, path::HELLO, Bytes::from(hello.to_canonical()), ANSWER).await?;
-    let Some(certificate) = &seen.certificate else { return Ok(()) };
+    let hello = Hello {
+        origin: custodians.committee().origin().to_owned(),
+    };
+    let status: Status = custodians
+        .ask(number, path::HELLO, Bytes::from(hello.to_canonical()), ANSWER)
+        .await?;
+    let Some(certificate) = &seen.certificate else {
+        return Ok(());
+    };
     let gap = certificate.head.size.saturating_sub(status.certified.size);
     let store = Arc::clone(store);
     let from = status.certified.size;
@@ -157,7 +177,9 @@ pub async fn bring_up(
         certificate: certificate.clone(),
         consistency: Vec::new(),
     };
-    let status: Status = custodians.ask(number, path::FOLLOW, Bytes::from(follow.to_canonical()), ANSWER).await?;
+    let status: Status = custodians
+        .ask(number, path::FOLLOW, Bytes::from(follow.to_canonical()), ANSWER)
+        .await?;
     custodians.take_status(number, status);
     Ok(())
 }
@@ -166,7 +188,9 @@ pub async fn bring_up(
 /// that turned out to be overtaken.
 async fn bring_up_from(flock: &Flock, number: u16, seen: &Seen) -> Result<(), FollowError> {
     let mut status = greet(flock, number).await?;
-    let Some(certificate) = &seen.certificate else { return Ok(()) };
+    let Some(certificate) = &seen.certificate else {
+        return Ok(());
+    };
     let mut from_settled = false;
     while status.certified != certificate.head && status.certified.size <= certificate.head.size {
         let base: Head = if from_settled { status.settled } else { status.certified };
@@ -180,7 +204,13 @@ async fn bring_up_from(flock: &Flock, number: u16, seen: &Seen) -> Result<(), Fo
             part.ok_or(FollowError::NotPublished)?
         };
         let origin = flock.custodians.committee().origin().to_owned();
-        let follow = Follow { origin, from: base.size, entries, certificate, consistency };
+        let follow = Follow {
+            origin,
+            from: base.size,
+            entries,
+            certificate,
+            consistency,
+        };
         let body = Bytes::from(follow.to_canonical());
         match flock.custodians.ask::<Status>(number, path::FOLLOW, body, ANSWER).await {
             Ok(next) => {

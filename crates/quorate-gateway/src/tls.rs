@@ -80,12 +80,17 @@ impl ClientCertVerifier for Committee {
 /// Configuration for accepting custodians, by identity key.
 pub fn server(link_key: &SigningKey, identities: BTreeMap<[u8; 32], u16>) -> Result<ServerConfig, Error> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let der = link_key.to_pkcs8_der().map_err(|_| Error::General("the link key has no PKCS#8 form".to_owned()))?;
+    let der = link_key
+        .to_pkcs8_der()
+        .map_err(|_| Error::General("the link key has no PKCS#8 form".to_owned()))?;
     let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(der.as_bytes().to_vec()));
     let signer = provider.key_provider.load_private_key(private)?;
     let spki = [&ED25519_SPKI[..], link_key.verifying_key().as_bytes()].concat();
     let own = Arc::new(CertifiedKey::new(vec![CertificateDer::from(spki)], signer));
-    let verifier = Committee { identities, provider: Arc::clone(&provider) };
+    let verifier = Committee {
+        identities,
+        provider: Arc::clone(&provider),
+    };
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_client_cert_verifier(Arc::new(verifier))

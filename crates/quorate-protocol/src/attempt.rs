@@ -53,7 +53,11 @@ impl AttemptContext {
     pub fn sign(&self, custodian: u16, identity: &SigningKey, round: u8, outputs: &Outputs) -> SignedOutputs {
         let list = outputs.to_canonical();
         let signature = self.text(round, &list).sign(identity);
-        SignedOutputs { custodian, list: Bytes(list), signature }
+        SignedOutputs {
+            custodian,
+            list: Bytes(list),
+            signature,
+        }
     }
 
     /// Verifies a custodian's list and reads it.
@@ -63,8 +67,16 @@ impl AttemptContext {
             return Err(Refusal::WrongCommitments);
         }
         let outputs = Outputs::from_canonical(&signed.list).map_err(|_| Refusal::WrongCommitments)?;
-        let ascending = outputs.items.iter().zip(outputs.items.iter().skip(1)).all(|(a, b)| a.purpose < b.purpose);
-        if ascending { Ok(outputs) } else { Err(Refusal::WrongCommitments) }
+        let ascending = outputs
+            .items
+            .iter()
+            .zip(outputs.items.iter().skip(1))
+            .all(|(a, b)| a.purpose < b.purpose);
+        if ascending {
+            Ok(outputs)
+        } else {
+            Err(Refusal::WrongCommitments)
+        }
     }
 }
 
@@ -117,18 +129,40 @@ impl OpenAttempt {
         let mut begin = |purpose, key: &dyn KeyShare, message: &[u8], token| -> Result<(), Refusal> {
             let opened = key.commit(message, &signers, rng).map_err(|_| Refusal::WrongSigners)?;
             let digest = sha256(&[message]);
-            items.push(Output { purpose, digest, bytes: Bytes(opened.output) });
-            signings.insert(purpose, Signing { session: opened.session, digest, token });
+            items.push(Output {
+                purpose,
+                digest,
+                bytes: Bytes(opened.output),
+            });
+            signings.insert(
+                purpose,
+                Signing {
+                    session: opened.session,
+                    digest,
+                    token,
+                },
+            );
             Ok(())
         };
         for token in tokens {
             let message = token.item().entry.signing_input.clone();
-            begin(Purpose::Token(token.index()), keys.token, message.as_bytes(), Some(token))?;
+            begin(
+                Purpose::Token(token.index()),
+                keys.token,
+                message.as_bytes(),
+                Some(token),
+            )?;
         }
         let checkpoint = permit::checkpoint_text(&context.origin, context.head)?;
         begin(Purpose::Checkpoint, keys.log, checkpoint.as_bytes(), None)?;
         let sent = context.sign(custodian, identity, 1, &Outputs { items });
-        Ok(Self { context, opened_ms: now_ms, round: 1, sent, signings })
+        Ok(Self {
+            context,
+            opened_ms: now_ms,
+            round: 1,
+            sent,
+            signings,
+        })
     }
 
     /// Where this attempt stands.
@@ -174,7 +208,13 @@ impl OpenAttempt {
         (custodian, identity): (u16, &SigningKey),
         late: bool,
     ) -> Result<Advanced, Refusal> {
-        let Self { context, opened_ms, round, signings, .. } = self;
+        let Self {
+            context,
+            opened_ms,
+            round,
+            signings,
+            ..
+        } = self;
         let round = round.checked_add(1).ok_or(Refusal::NoSuchAttempt)?;
         let by_purpose = index_outputs(lists)?;
         let (mut items, mut refused, mut rest) = (Vec::new(), Vec::new(), BTreeMap::new());
@@ -185,7 +225,10 @@ impl OpenAttempt {
                 continue;
             }
             // A signer that refused this token, or built other bytes, has no part in it: then nobody gives a share.
-            let Some(inputs) = by_purpose.get(&(purpose, digest)).filter(|inputs| inputs.len() == lists.len()) else {
+            let Some(inputs) = by_purpose
+                .get(&(purpose, digest))
+                .filter(|inputs| inputs.len() == lists.len())
+            else {
                 continue;
             };
             let advanced = match &token {
@@ -196,9 +239,17 @@ impl OpenAttempt {
                 }
             };
             match advanced {
-                Ok(Advance::Done(bytes)) => items.push(Output { purpose, digest, bytes: Bytes(bytes) }),
+                Ok(Advance::Done(bytes)) => items.push(Output {
+                    purpose,
+                    digest,
+                    bytes: Bytes(bytes),
+                }),
                 Ok(Advance::Continue(session, bytes)) => {
-                    items.push(Output { purpose, digest, bytes: Bytes(bytes) });
+                    items.push(Output {
+                        purpose,
+                        digest,
+                        bytes: Bytes(bytes),
+                    });
                     rest.insert(purpose, Signing { session, digest, token });
                 }
                 // Another signer's output is malformed. No share for this signature; the coordinator sees whose it is.
@@ -233,12 +284,18 @@ fn index_outputs(lists: &BTreeMap<u16, Outputs>) -> Result<ByPurpose, Refusal> {
     for (custodian, outputs) in lists {
         let identifier = Identifier::new(*custodian).map_err(|_| Refusal::WrongSigners)?;
         for item in &outputs.items {
-            by_purpose.entry((item.purpose, item.digest)).or_default().insert(identifier, item.bytes.0.clone());
+            by_purpose
+                .entry((item.purpose, item.digest))
+                .or_default()
+                .insert(identifier, item.bytes.0.clone());
         }
     }
     Ok(by_purpose)
 }
 
 fn identifiers(signers: &[u16]) -> Result<BTreeSet<Identifier>, Refusal> {
-    signers.iter().map(|number| Identifier::new(*number).map_err(|_| Refusal::WrongSigners)).collect()
+    signers
+        .iter()
+        .map(|number| Identifier::new(*number).map_err(|_| Refusal::WrongSigners))
+        .collect()
 }

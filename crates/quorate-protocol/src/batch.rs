@@ -116,12 +116,19 @@ impl Judge<'_> {
             .into_iter()
             .map(|(index, token)| Logged::new(head, index, token).ok_or(Refusal::RootMismatch))
             .collect::<Result<_, _>>()?;
-        Ok(Judged { tip, tokens, refused: work.refused, entries: work.entries })
+        Ok(Judged {
+            tip,
+            tokens,
+            refused: work.refused,
+            entries: work.entries,
+        })
     }
 
     /// The first batch is exactly this tenant's genesis and the keys of a DKG that this custodian finished.
     fn check_first_batch(&self, proposal: &Propose) -> Result<(), Refusal> {
-        let [genesis, keys] = proposal.entries.as_slice() else { return Err(Refusal::WrongGenesis) };
+        let [genesis, keys] = proposal.entries.as_slice() else {
+            return Err(Refusal::WrongGenesis);
+        };
         let body = |entry: &ProposedEntry| entry.opening.as_ref().map(|opening| opening.body.clone());
         let genesis = body(genesis).ok_or(Refusal::OpeningWithheld)?;
         if genesis.as_ref() != self.committee.genesis() {
@@ -129,7 +136,11 @@ impl Judge<'_> {
         }
         let keys = body(keys).ok_or(Refusal::OpeningWithheld)?;
         let keys = KeysBody::from_canonical(&keys).map_err(|_| Refusal::WrongGenesis)?;
-        if self.keys.is_mine(&keys) { Ok(()) } else { Err(Refusal::WrongTranscript) }
+        if self.keys.is_mine(&keys) {
+            Ok(())
+        } else {
+            Err(Refusal::WrongTranscript)
+        }
     }
 }
 
@@ -192,7 +203,11 @@ impl Work<'_, '_> {
         match judge(self.extension.registry(), evidence, at.time_ms) {
             Err(refusal) => self.refused.push((at.index, refusal)),
             Ok(grant) => {
-                let header = self.extension.registry().signing_header().ok_or(Refusal::WrongGenesis)?;
+                let header = self
+                    .extension
+                    .registry()
+                    .signing_header()
+                    .ok_or(Refusal::WrongGenesis)?;
                 let entry = TokenEntry::build(&grant, at, header, &opening.salt.0);
                 if entry.leaf != *leaf || entry.body != opening.body.0 {
                     return Err(Refusal::LeafMismatch);

@@ -30,7 +30,12 @@ impl Committee {
             .map(|custodian| VerifyingKey::from_bytes(&custodian.identity_key.0).map_err(|_| Refusal::WrongGenesis))
             .collect::<Result<_, _>>()?;
         let origin = body.issuer.log_origin(body.log);
-        Ok(Self { genesis: bytes.to_vec(), body, origin, identities })
+        Ok(Self {
+            genesis: bytes.to_vec(),
+            body,
+            origin,
+            identities,
+        })
     }
 
     /// Canonical bytes of genesis.
@@ -85,6 +90,9 @@ impl Committee {
 
     /// The custodian with this identity key.
     pub fn number_of(&self, identity: &[u8; 32]) -> Option<u16> {
-        (1u16..).zip(&self.identities).find(|(_, key)| key.as_bytes() == identity).map(|(number, _)| number)
+        (1u16..)
+            .zip(&self.identities)
+            .find(|(_, key)| key.as_bytes() == identity)
+            .map(|(number, _)| number)
     }
 }

@@ -92,7 +92,9 @@ impl Batch {
 
     /// Identifier and death of the evidence of each token, by index.
     pub fn identifiers(&self) -> impl Iterator<Item = (u64, [u8; 32], u64)> + '_ {
-        self.tokens.iter().map(|(index, (grant, _))| (*index, *grant.jti().as_bytes(), grant.dies_ms()))
+        self.tokens
+            .iter()
+            .map(|(index, (grant, _))| (*index, *grant.jti().as_bytes(), grant.dies_ms()))
     }
 }
 
@@ -122,7 +124,17 @@ impl Coordinator {
         (tip, certificate): (Tip, Option<QuorumCertificate>),
         seen: Seen,
     ) -> Self {
-        Self { committee, schemes, name, key, tip, certificate, view: View(0), new_view: Vec::new(), seen }
+        Self {
+            committee,
+            schemes,
+            name,
+            key,
+            tip,
+            certificate,
+            view: View(0),
+            new_view: Vec::new(),
+            seen,
+        }
     }
 
     /// The committee.
@@ -173,7 +185,10 @@ impl Coordinator {
             signers: signers.to_vec(),
         };
         let signature = proposal.sign(&self.key);
-        Proposed { message: SignedPropose { proposal, signature }, context }
+        Proposed {
+            message: SignedPropose { proposal, signature },
+            context,
+        }
     }
 
     /// Takes the batch as certified: it is the tip from now on, whatever becomes of its signatures.
@@ -203,7 +218,10 @@ impl Proposed {
     pub fn check(&self, committee: &Committee, custodian: u16, voted: &Voted) -> Result<(), Misbehaved> {
         let misbehaved = |what| Misbehaved { custodian, what };
         if voted.vote.custodian != custodian
-            || voted.vote.verify(committee, self.context.view, self.context.head).is_err()
+            || voted
+                .vote
+                .verify(committee, self.context.view, self.context.head)
+                .is_err()
         {
             return Err(misbehaved(Misdeed::BadVote));
         }
@@ -217,7 +235,11 @@ impl Proposed {
     pub fn certify(self, answers: &BTreeMap<u16, Voted>) -> Certified {
         let head = self.context.head;
         let votes = answers.values().map(|voted| voted.vote.clone()).collect();
-        let certificate = QuorumCertificate { view: self.context.view, head, votes };
+        let certificate = QuorumCertificate {
+            view: self.context.view,
+            head,
+            votes,
+        };
         let lists: Vec<_> = answers.values().map(|voted| voted.outputs.clone()).collect();
         let mut refused = BTreeMap::new();
         for (custodian, voted) in answers {
@@ -232,7 +254,13 @@ impl Proposed {
             round: 1,
             lists: lists.clone(),
         };
-        Certified { certificate, context: self.context, commit, round1: lists, refused }
+        Certified {
+            certificate,
+            context: self.context,
+            commit,
+            round1: lists,
+            refused,
+        }
     }
 }
 

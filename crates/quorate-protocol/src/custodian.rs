@@ -141,7 +141,11 @@ impl Custodian {
         if enrolled.peek().is_some() {
             enrolled.any(|gateway| gateway.link_key.0 == peer.0)
         } else {
-            self.committee.body().gateways.iter().any(|gateway| gateway.link_key.0 == peer.0)
+            self.committee
+                .body()
+                .gateways
+                .iter()
+                .any(|gateway| gateway.link_key.0 == peer.0)
         }
     }
 
@@ -190,7 +194,8 @@ impl Custodian {
     /// Drops sessions older than the clock window, so that nonces live for seconds.
     pub fn expire_attempts(&mut self, now_ms: u64) {
         self.attempts.retain(|_, (_, open)| {
-            open.as_ref().is_none_or(|open| now_ms.saturating_sub(open.opened_ms()) <= CLOCK_MS)
+            open.as_ref()
+                .is_none_or(|open| now_ms.saturating_sub(open.opened_ms()) <= CLOCK_MS)
         });
     }
 
@@ -203,7 +208,11 @@ impl Custodian {
         if !self.is_gateway(peer) {
             return Err(Refusal::NotTheGateway);
         }
-        if origin == self.committee.origin() { Ok(()) } else { Err(Refusal::WrongOrigin) }
+        if origin == self.committee.origin() {
+            Ok(())
+        } else {
+            Err(Refusal::WrongOrigin)
+        }
     }
 
     const fn check_votes(&self) -> Result<(), Refusal> {
@@ -247,7 +256,11 @@ impl Custodian {
             }
         }
         for vote in &certificate.votes {
-            let held = HeldVote { custodian: vote.custodian, view: certificate.view, head: certificate.head };
+            let held = HeldVote {
+                custodian: vote.custodian,
+                view: certificate.view,
+                head: certificate.head,
+            };
             let newer = self
                 .newest
                 .get(&vote.custodian)
@@ -265,7 +278,11 @@ impl Custodian {
         let stale = !Arc::ptr_eq(&registry, &self.saved_registry) && *registry != *self.saved_registry;
         let record = stale.then(|| registry.to_saved());
         self.saved_registry = registry;
-        Change { state: Some(self.saved_state().to_canonical()), registry: record, ..Change::default() }
+        Change {
+            state: Some(self.saved_state().to_canonical()),
+            registry: record,
+            ..Change::default()
+        }
     }
 
     fn saved_state(&self) -> SavedState {
@@ -285,5 +302,8 @@ impl Custodian {
 }
 
 fn encoded(first: u64, entries: &[LogEntry]) -> Vec<(u64, Vec<u8>)> {
-    (first..).zip(entries).map(|(index, entry)| (index, entry.to_canonical())).collect()
+    (first..)
+        .zip(entries)
+        .map(|(index, entry)| (index, entry.to_canonical()))
+        .collect()
 }

@@ -182,8 +182,18 @@ pub struct Ceremony(pub(crate) Stage);
 
 pub(crate) enum Stage {
     Idle,
-    Dealt { attempt: Array<16>, token: Box<dyn DkgRound>, log: Box<dyn DkgRound>, own: SignedBroadcast },
-    Awaiting { attempt: Array<16>, token: Box<dyn DkgDealing>, log: Box<dyn DkgDealing>, broadcasts: Hash },
+    Dealt {
+        attempt: Array<16>,
+        token: Box<dyn DkgRound>,
+        log: Box<dyn DkgRound>,
+        own: SignedBroadcast,
+    },
+    Awaiting {
+        attempt: Array<16>,
+        token: Box<dyn DkgDealing>,
+        log: Box<dyn DkgDealing>,
+        broadcasts: Hash,
+    },
 }
 
 impl Ceremony {

@@ -32,6 +32,18 @@ pub const MESSAGE: &[u8] = b"quorate/message/v1\0";
 
 /// All of them, for the test that finds no twin across crates.
 pub const ALL: &[&[u8]] = &[
-    VOTE, OUTPUTS, NEW_VIEW, PROPOSE, PEER, DKG_SESSION, DKG_BROADCAST, DKG_BROADCASTS, DKG_DEAL,
-    DKG_TRANSCRIPT, ENVELOPE, BODY_KEY, BODY, MESSAGE,
+    VOTE,
+    OUTPUTS,
+    NEW_VIEW,
+    PROPOSE,
+    PEER,
+    DKG_SESSION,
+    DKG_BROADCAST,
+    DKG_BROADCASTS,
+    DKG_DEAL,
+    DKG_TRANSCRIPT,
+    ENVELOPE,
+    BODY_KEY,
+    BODY,
+    MESSAGE,
 ];

@@ -26,7 +26,9 @@ impl EnvelopeKey {
     /// Draws a new key.
     pub fn generate(rng: &mut (impl CryptoRng + RngCore)) -> Self {
         let (secret, _) = Kem::gen_keypair(rng);
-        Self { secret: secret.to_bytes().as_slice().try_into().unwrap_or([0; 32]) }
+        Self {
+            secret: secret.to_bytes().as_slice().try_into().unwrap_or([0; 32]),
+        }
     }
 
     /// Reads the 32 secret bytes.

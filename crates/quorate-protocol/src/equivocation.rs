@@ -21,7 +21,10 @@ impl Equivocation {
     /// The proof, if these two exclude each other.
     pub fn between(first: &QuorumCertificate, second: &QuorumCertificate) -> Option<Self> {
         let exclude = first.view == second.view && first.head.size == second.head.size && first.head != second.head;
-        exclude.then(|| Self { first: first.clone(), second: second.clone() })
+        exclude.then(|| Self {
+            first: first.clone(),
+            second: second.clone(),
+        })
     }
 
     /// Verifies the proof and names the custodians that voted for both.
@@ -35,6 +38,9 @@ impl Equivocation {
             certificate.votes.iter().map(|vote| vote.custodian).collect()
         };
         let second = voters(&self.second);
-        Ok(voters(&self.first).into_iter().filter(|voter| second.contains(voter)).collect())
+        Ok(voters(&self.first)
+            .into_iter()
+            .filter(|voter| second.contains(voter))
+            .collect())
     }
 }

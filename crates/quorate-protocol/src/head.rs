@@ -39,7 +39,10 @@ canonical!(Head => "head");
 impl Head {
     /// The head of the empty log.
     pub fn empty() -> Self {
-        Self { size: 0, root: quorate_tlog::hash::empty_root() }
+        Self {
+            size: 0,
+            root: quorate_tlog::hash::empty_root(),
+        }
     }
 }
 

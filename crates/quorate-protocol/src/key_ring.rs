@@ -33,7 +33,10 @@ impl Schemes {
     /// The schemes of a tenant whose tokens are signed with "EdDSA".
     pub fn frost() -> Self {
         let frost: Arc<dyn Scheme> = Arc::new(quorate_threshold::FrostEd25519);
-        Self { token: Arc::clone(&frost), log: frost }
+        Self {
+            token: Arc::clone(&frost),
+            log: frost,
+        }
     }
 }
 
@@ -62,7 +65,10 @@ canonical!(EncodedShares => "key shares");
 impl KeyRing {
     /// A ring without keys.
     pub const fn new(schemes: Schemes) -> Self {
-        Self { schemes, shares: BTreeMap::new() }
+        Self {
+            schemes,
+            shares: BTreeMap::new(),
+        }
     }
 
     /// The schemes in use.
@@ -73,11 +79,25 @@ impl KeyRing {
     /// Adds shares as they were sealed.
     pub fn load(&mut self, transcript: [u8; 32], bytes: &Zeroizing<Vec<u8>>) -> Result<(), Refusal> {
         let mut encoded = EncodedShares::from_canonical(bytes).map_err(|_| Refusal::Malformed)?;
-        let token = self.schemes.token.read_share(&encoded.token).map_err(|_| Refusal::Malformed);
-        let log = self.schemes.log.read_share(&encoded.log).map_err(|_| Refusal::Malformed);
+        let token = self
+            .schemes
+            .token
+            .read_share(&encoded.token)
+            .map_err(|_| Refusal::Malformed);
+        let log = self
+            .schemes
+            .log
+            .read_share(&encoded.log)
+            .map_err(|_| Refusal::Malformed);
         encoded.token.0.zeroize();
         encoded.log.0.zeroize();
-        self.add(transcript, Shares { token: token?, log: log? });
+        self.add(
+            transcript,
+            Shares {
+                token: token?,
+                log: log?,
+            },
+        );
         Ok(())
     }
 
@@ -88,8 +108,10 @@ impl KeyRing {
 
     /// Encoded shares for the sealed file.
     pub fn encode(shares: &Shares) -> Zeroizing<Vec<u8>> {
-        let mut encoded =
-            EncodedShares { token: Bytes(shares.token.encode().to_vec()), log: Bytes(shares.log.encode().to_vec()) };
+        let mut encoded = EncodedShares {
+            token: Bytes(shares.token.encode().to_vec()),
+            log: Bytes(shares.log.encode().to_vec()),
+        };
         let bytes = Zeroizing::new(encoded.to_canonical());
         encoded.token.0.zeroize();
         encoded.log.0.zeroize();

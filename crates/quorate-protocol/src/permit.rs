@@ -25,7 +25,9 @@ impl<'a> TokenPermit<'a> {
         if quorum.head() != token.head() {
             return Err(Refusal::QuorumForAnotherHead);
         }
-        Ok(Self { signing_input: &token.item().entry.signing_input })
+        Ok(Self {
+            signing_input: &token.item().entry.signing_input,
+        })
     }
 }
 
@@ -45,7 +47,9 @@ impl CheckpointPermit {
         if quorum.head() != own {
             return Err(Refusal::QuorumForAnotherHead);
         }
-        Ok(Self { text: checkpoint_text(origin, own)? })
+        Ok(Self {
+            text: checkpoint_text(origin, own)?,
+        })
     }
 }
 
@@ -58,7 +62,12 @@ impl Permit for CheckpointPermit {
 /// Note text of a head's checkpoint (C2SP tlog-checkpoint): what the log key signs.
 pub fn checkpoint_text(origin: &str, head: Head) -> Result<String, Refusal> {
     let origin = Origin::new(origin).map_err(|_| Refusal::WrongOrigin)?;
-    Ok(Checkpoint { origin, size: head.size, root: head.root }.text())
+    Ok(Checkpoint {
+        origin,
+        size: head.size,
+        root: head.root,
+    }
+    .text())
 }
 
 /// The one call of [`quorate_threshold::sign`].

@@ -77,7 +77,10 @@ impl SavedState {
 
 impl From<&Tip> for SavedTip {
     fn from(tip: &Tip) -> Self {
-        Self { range: Bytes(tip.range().encode()), time_ms: tip.time_ms() }
+        Self {
+            range: Bytes(tip.range().encode()),
+            time_ms: tip.time_ms(),
+        }
     }
 }
 

@@ -64,7 +64,11 @@ impl BodySealer {
         .ok()?;
         let encapsulated = encapsulated.to_bytes().as_slice().try_into().ok()?;
         let cipher = XChaCha20Poly1305::new(key.as_ref().into());
-        Some(Self { encapsulated: Array(encapsulated), wrapped_key: Bytes(wrapped_key), cipher })
+        Some(Self {
+            encapsulated: Array(encapsulated),
+            wrapped_key: Bytes(wrapped_key),
+            cipher,
+        })
     }
 
     /// Seals one opening to its leaf.
@@ -84,8 +88,7 @@ impl BodySealer {
 /// Opens one sealed body with the tenant's audit key (32 bytes, X25519).
 pub fn open(audit_secret: &[u8; 32], index: u64, leaf: &Hash, sealed: &SealedBody) -> Result<Opening, DoesNotOpen> {
     let secret = <Kem as hpke::Kem>::PrivateKey::from_bytes(audit_secret).map_err(|_| DoesNotOpen)?;
-    let encapsulated =
-        <Kem as hpke::Kem>::EncappedKey::from_bytes(&sealed.encapsulated.0).map_err(|_| DoesNotOpen)?;
+    let encapsulated = <Kem as hpke::Kem>::EncappedKey::from_bytes(&sealed.encapsulated.0).map_err(|_| DoesNotOpen)?;
     let key = Zeroizing::new(
         hpke::single_shot_open::<ChaCha20Poly1305, HkdfSha256, Kem>(
             &OpModeR::Base,
@@ -99,7 +102,10 @@ pub fn open(audit_secret: &[u8; 32], index: u64, leaf: &Hash, sealed: &SealedBod
     );
     let cipher = XChaCha20Poly1305::new_from_slice(&key).map_err(|_| DoesNotOpen)?;
     let aad = associated_data(index, leaf);
-    let payload = Payload { msg: &sealed.ciphertext.0, aad: &aad };
+    let payload = Payload {
+        msg: &sealed.ciphertext.0,
+        aad: &aad,
+    };
     let plain = Zeroizing::new(cipher.decrypt(&nonce(index), payload).map_err(|_| DoesNotOpen)?);
     Opening::from_canonical(&plain).map_err(|_| DoesNotOpen)
 }
@@ -108,7 +114,10 @@ pub fn open(audit_secret: &[u8; 32], index: u64, leaf: &Hash, sealed: &SealedBod
 pub fn generate_audit_key(rng: &mut (impl CryptoRng + RngCore)) -> (Zeroizing<[u8; 32]>, [u8; 32]) {
     let (secret, public) = Kem::gen_keypair(rng);
     let bytes = |slice: &[u8]| slice.try_into().unwrap_or([0; 32]);
-    (Zeroizing::new(bytes(secret.to_bytes().as_slice())), bytes(public.to_bytes().as_slice()))
+    (
+        Zeroizing::new(bytes(secret.to_bytes().as_slice())),
+        bytes(public.to_bytes().as_slice()),
+    )
 }
 
 fn nonce(index: u64) -> XNonce {
@@ -134,9 +143,15 @@ mod tests {
     fn opens_only_for_its_leaf_index_and_key() {
         let (secret, public) = generate_audit_key(&mut OsRng);
         let (other, _) = generate_audit_key(&mut OsRng);
-        let opening = Opening { salt: Array([1; 32]), body: Bytes(b"body".to_vec()) };
+        let opening = Opening {
+            salt: Array([1; 32]),
+            body: Bytes(b"body".to_vec()),
+        };
         let leaf = leaf_hash(b"leaf");
-        let sealed = BodySealer::new(&public, &mut OsRng).unwrap().seal(7, &leaf, &opening).unwrap();
+        let sealed = BodySealer::new(&public, &mut OsRng)
+            .unwrap()
+            .seal(7, &leaf, &opening)
+            .unwrap();
         assert_eq!(open(&secret, 7, &leaf, &sealed), Ok(opening));
         assert_eq!(open(&secret, 8, &leaf, &sealed), Err(DoesNotOpen));
         assert_eq!(open(&secret, 7, &leaf_hash(b"other"), &sealed), Err(DoesNotOpen));

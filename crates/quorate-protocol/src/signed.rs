@@ -20,6 +20,7 @@ pub trait Statement: Canonical {
 
     /// Verifies strictly: no weak keys, no malleability.
     fn is_signed_by(&self, key: &VerifyingKey, signature: &Array<64>) -> bool {
-        key.verify_strict(&self.message(), &Signature::from_bytes(&signature.0)).is_ok()
+        key.verify_strict(&self.message(), &Signature::from_bytes(&signature.0))
+            .is_ok()
     }
 }

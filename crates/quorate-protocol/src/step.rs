@@ -59,12 +59,18 @@ impl<R> Step<R> {
 
     /// An answer that depends on nothing new.
     pub fn without_change(reply: R) -> Self {
-        Self { change: Change::default(), reply }
+        Self {
+            change: Change::default(),
+            reply,
+        }
     }
 
     /// The same change, another form of the answer.
     pub fn map<S>(self, form: impl FnOnce(R) -> S) -> Step<S> {
-        Step { change: self.change, reply: form(self.reply) }
+        Step {
+            change: self.change,
+            reply: form(self.reply),
+        }
     }
 
     /// Hands the change to `write`, and the answer out if that succeeded. After an error the machine is ahead of the disk and

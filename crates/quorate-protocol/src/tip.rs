@@ -21,17 +21,28 @@ pub struct Tip {
 impl Tip {
     /// The tip of the empty log.
     pub fn empty() -> Self {
-        Self { range: CompactRange::new(), registry: Arc::new(Registry::new()), time_ms: 0 }
+        Self {
+            range: CompactRange::new(),
+            registry: Arc::new(Registry::new()),
+            time_ms: 0,
+        }
     }
 
     /// A tip as it was saved.
     pub fn from_parts(range: CompactRange, registry: Arc<Registry>, time_ms: u64) -> Self {
-        Self { range, registry, time_ms }
+        Self {
+            range,
+            registry,
+            time_ms,
+        }
     }
 
     /// Size and root.
     pub fn head(&self) -> Head {
-        Head { size: self.range.size(), root: self.range.root() }
+        Head {
+            size: self.range.size(),
+            root: self.range.root(),
+        }
     }
 
     /// Compact range of all leaves.
@@ -73,7 +84,12 @@ impl Extension {
         if self.tip.registry.is_due(time_ms) {
             Arc::make_mut(&mut self.tip.registry).advance(index, time_ms);
         }
-        Position { log, index, time_ms, registry_root: self.tip.registry.root() }
+        Position {
+            log,
+            index,
+            time_ms,
+            registry_root: self.tip.registry.root(),
+        }
     }
 
     /// The registry just before the next entry; call [`Extension::position`] first.
@@ -125,7 +141,11 @@ impl<T> Logged<T> {
     /// `index` must be below the size of `head`, which the caller has just made its own and will not answer for before it is
     /// durable.
     pub(crate) fn new(head: Head, index: u64, item: T) -> Option<Self> {
-        if index < head.size { Some(Self { head, index, item }) } else { None }
+        if index < head.size {
+            Some(Self { head, index, item })
+        } else {
+            None
+        }
     }
 
     /// The head.

@@ -40,15 +40,30 @@ pub struct Vote {
 impl Vote {
     /// Votes. What is voted for must be durable first.
     pub fn cast(custodian: u16, identity: &SigningKey, origin: &str, view: View, head: Head) -> Self {
-        let text = VoteText { origin: origin.to_owned(), view, head };
-        Self { custodian, signature: text.sign(identity) }
+        let text = VoteText {
+            origin: origin.to_owned(),
+            view,
+            head,
+        };
+        Self {
+            custodian,
+            signature: text.sign(identity),
+        }
     }
 
     /// Verifies the vote.
     pub fn verify(&self, committee: &Committee, view: View, head: Head) -> Result<(), Refusal> {
-        let text = VoteText { origin: committee.origin().to_owned(), view, head };
+        let text = VoteText {
+            origin: committee.origin().to_owned(),
+            view,
+            head,
+        };
         let key = committee.identity(self.custodian).ok_or(Refusal::BadVote)?;
-        if text.is_signed_by(key, &self.signature) { Ok(()) } else { Err(Refusal::BadVote) }
+        if text.is_signed_by(key, &self.signature) {
+            Ok(())
+        } else {
+            Err(Refusal::BadVote)
+        }
     }
 }
 
@@ -93,7 +108,9 @@ impl QuorumCertificate {
         for vote in &self.votes {
             vote.verify(committee, self.view, self.head)?;
         }
-        Ok(Quorum { certificate: self.clone() })
+        Ok(Quorum {
+            certificate: self.clone(),
+        })
     }
 }
 

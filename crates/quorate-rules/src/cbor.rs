@@ -29,7 +29,11 @@ pub trait Canonical: Encode<()> + for<'b> Decode<'b, ()> + Sized {
     /// refused, because encoding the value again must give the same bytes.
     fn from_canonical(bytes: &[u8]) -> Result<Self, Malformed> {
         let value: Self = minicbor::decode(bytes).map_err(|_| Malformed { what: Self::WHAT })?;
-        if value.to_canonical() == bytes { Ok(value) } else { Err(Malformed { what: Self::WHAT }) }
+        if value.to_canonical() == bytes {
+            Ok(value)
+        } else {
+            Err(Malformed { what: Self::WHAT })
+        }
     }
 }
 
@@ -57,7 +61,10 @@ pub mod hash {
 
     /// Reads exactly 32 bytes.
     pub fn decode<C>(d: &mut Decoder<'_>, _: &mut C) -> Result<Hash, minicbor::decode::Error> {
-        let bytes: [u8; 32] = d.bytes()?.try_into().map_err(|_| minicbor::decode::Error::message("expected 32 bytes"))?;
+        let bytes: [u8; 32] = d
+            .bytes()?
+            .try_into()
+            .map_err(|_| minicbor::decode::Error::message("expected 32 bytes"))?;
         Ok(Hash::from(bytes))
     }
 }
@@ -135,8 +142,10 @@ impl<C, const N: usize> Encode<C> for Array<N> {
 
 impl<'b, C, const N: usize> Decode<'b, C> for Array<N> {
     fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
-        let bytes =
-            d.bytes()?.try_into().map_err(|_| minicbor::decode::Error::message("byte string of another length"))?;
+        let bytes = d
+            .bytes()?
+            .try_into()
+            .map_err(|_| minicbor::decode::Error::message("byte string of another length"))?;
         Ok(Self(bytes))
     }
 }
@@ -186,7 +195,11 @@ mod tests {
 
     #[test]
     fn absent_members_are_absent_and_members_ascend() {
-        let value = Example { number: 1, optional: None, bytes: vec![7].into() };
+        let value = Example {
+            number: 1,
+            optional: None,
+            bytes: vec![7].into(),
+        };
         assert_eq!(value.to_canonical(), [0xa2, 0, 1, 2, 0x41, 7]);
         assert_eq!(Example::from_canonical(&[0xa2, 0, 1, 2, 0x41, 7]), Ok(value));
     }
@@ -213,7 +226,14 @@ mod tests {
         map.put("scope", "a").put("v", 1u8).put("iss", "x");
         assert_eq!(
             map.into_canonical(),
-            [&[0xa3, 0x61, b'v', 1, 0x63][..], b"iss", &[0x61, b'x', 0x65], b"scope", &[0x61, b'a']].concat()
+            [
+                &[0xa3, 0x61, b'v', 1, 0x63][..],
+                b"iss",
+                &[0x61, b'x', 0x65],
+                b"scope",
+                &[0x61, b'a']
+            ]
+            .concat()
         );
     }
 }

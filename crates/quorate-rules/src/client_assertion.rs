@@ -32,7 +32,10 @@ pub struct ClientAssertion {
 /// The client that an assertion speaks for, before anything is verified: `iss`, to find its record.
 pub fn claimed_client(assertion: &str) -> Result<ClientId, Refusal> {
     let jws = UnverifiedJws::parse(assertion)?;
-    let issuer = jws.danger_unverified_payload().text("iss").ok_or(Refusal::MissingClaim)?;
+    let issuer = jws
+        .danger_unverified_payload()
+        .text("iss")
+        .ok_or(Refusal::MissingClaim)?;
     ClientId::new(issuer).map_err(|_| Refusal::UnknownClient)
 }
 
@@ -40,13 +43,20 @@ pub fn claimed_client(assertion: &str) -> Result<ClientId, Refusal> {
 pub fn verify(assertion: &str, client: &ClientRecord, issuer: &Issuer) -> Result<ClientAssertion, Refusal> {
     let jws = UnverifiedJws::parse(assertion)?;
     // RFC 7515 §4.1.9: `typ` is optional; where it stands it must be a type made for this use.
-    if jws.header.get("typ").is_some_and(|typ| !is_assertion_type(typ.as_str())) {
+    if jws
+        .header
+        .get("typ")
+        .is_some_and(|typ| !is_assertion_type(typ.as_str()))
+    {
         return Err(Refusal::WrongType);
     }
     let key = match jws.header.get("kid") {
         None if client.keys.len() == 1 => client.keys.first(),
         None => None,
-        Some(kid) => client.keys.iter().find(|key| kid.as_str().is_some_and(|kid| key.is_named(kid))),
+        Some(kid) => client
+            .keys
+            .iter()
+            .find(|key| kid.as_str().is_some_and(|kid| key.is_named(kid))),
     }
     .ok_or(Refusal::UnknownKey)?;
     let claims = jws.verify(&key.jwk)?;
@@ -58,10 +68,22 @@ pub fn verify(assertion: &str, client: &ClientRecord, issuer: &Issuer) -> Result
     if claims.text("aud") != Some(issuer.as_str()) {
         return Err(Refusal::WrongAudience);
     }
-    let jti = claims.text("jti").filter(|jti| (1..=128).contains(&jti.len())).ok_or(Refusal::MissingClaim)?;
-    let seconds = |name| claims.integer(name).and_then(|s| s.checked_mul(1000)).ok_or(Refusal::MissingClaim);
+    let jti = claims
+        .text("jti")
+        .filter(|jti| (1..=128).contains(&jti.len()))
+        .ok_or(Refusal::MissingClaim)?;
+    let seconds = |name| {
+        claims
+            .integer(name)
+            .and_then(|s| s.checked_mul(1000))
+            .ok_or(Refusal::MissingClaim)
+    };
     let (issued_ms, expires_ms) = (seconds("iat")?, seconds("exp")?);
-    let valid_from_ms = if claims.get("nbf").is_some() { seconds("nbf")? } else { issued_ms };
+    let valid_from_ms = if claims.get("nbf").is_some() {
+        seconds("nbf")?
+    } else {
+        issued_ms
+    };
     let dies_ms = expires_ms.min(issued_ms.checked_add(MAX_LIFE_MS).ok_or(Refusal::MissingClaim)?);
     let scope = match claims.get("scope") {
         None => None,
@@ -88,7 +110,5 @@ impl ClientAssertion {
 }
 
 fn is_assertion_type(typ: Option<&str>) -> bool {
-    typ.is_some_and(|typ| {
-        typ.eq_ignore_ascii_case("jwt") || typ.eq_ignore_ascii_case("client-authentication+jwt")
-    })
+    typ.is_some_and(|typ| typ.eq_ignore_ascii_case("jwt") || typ.eq_ignore_ascii_case("client-authentication+jwt"))
 }

@@ -114,7 +114,11 @@ impl Proposal {
                 }
             }
             Action::PutGateway(gateway) => {
-                text.push_str(&format!("enrol gateway {} with key {}\n", gateway.name, hex(&gateway.link_key.0)));
+                text.push_str(&format!(
+                    "enrol gateway {} with key {}\n",
+                    gateway.name,
+                    hex(&gateway.link_key.0)
+                ));
             }
             Action::RemoveGateway(name) => text.push_str(&format!("stop gateway {name}\n")),
             Action::ActivateRules(version) => text.push_str(&format!("put rules version {version} in force\n")),
@@ -127,10 +131,19 @@ impl Proposal {
 fn render_client(text: &mut String, client: &ClientRecord) {
     text.push_str(&format!("client {} ({})\n", client.id, client.name));
     text.push_str(&format!("  scope     {}\n", client.scope));
-    text.push_str(&format!("  audience  {}\n", client.audience.as_ref().map_or("the issuer", |a| a.as_str())));
+    text.push_str(&format!(
+        "  audience  {}\n",
+        client.audience.as_ref().map_or("the issuer", |a| a.as_str())
+    ));
     text.push_str(&format!("  lifetime  {} s\n", client.token_lifetime_s));
-    text.push_str(&format!("  bound     {}\n", if client.sender_constrained { "to its key" } else { "no" }));
-    text.push_str(&format!("  state     {}\n", if client.suspended { "suspended" } else { "active" }));
+    text.push_str(&format!(
+        "  bound     {}\n",
+        if client.sender_constrained { "to its key" } else { "no" }
+    ));
+    text.push_str(&format!(
+        "  state     {}\n",
+        if client.suspended { "suspended" } else { "active" }
+    ));
     for key in &client.keys {
         text.push_str(&format!("  key       {} {}", key.jwk.alg(), key.jwk.thumbprint()));
         if let Some(kid) = &key.kid {
@@ -156,8 +169,16 @@ pub fn check_approvals(proposal: &Proposal, approvals: &[Approval], admins: &Adm
             return Err(Refusal::BadApproval);
         }
     }
-    let needed = if proposal.action.only_stops() { 1 } else { usize::from(admins.k) };
-    if seen.len() < needed { Err(Refusal::TooFewApprovals) } else { Ok(()) }
+    let needed = if proposal.action.only_stops() {
+        1
+    } else {
+        usize::from(admins.k)
+    };
+    if seen.len() < needed {
+        Err(Refusal::TooFewApprovals)
+    } else {
+        Ok(())
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {

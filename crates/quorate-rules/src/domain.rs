@@ -21,4 +21,14 @@ pub const TAG: &[u8] = b"quorate/tag/v1\0";
 pub const ADMIN_REQUEST: &[u8] = b"quorate/admin-request/v1\0";
 
 /// All of them, for the test that finds no twin across crates.
-pub const ALL: &[&[u8]] = &[TOKEN, ENTRY, JTI, EVIDENCE, DECISION, RECORD, RECORD_SALT, TAG, ADMIN_REQUEST];
+pub const ALL: &[&[u8]] = &[
+    TOKEN,
+    ENTRY,
+    JTI,
+    EVIDENCE,
+    DECISION,
+    RECORD,
+    RECORD_SALT,
+    TAG,
+    ADMIN_REQUEST,
+];

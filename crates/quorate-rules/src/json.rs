@@ -90,7 +90,11 @@ impl ObjectWriter {
 
     /// The text, without white space.
     pub fn finish(&self) -> String {
-        let members: Vec<String> = self.0.iter().map(|(name, value)| format!("{}:{value}", quoted(name))).collect();
+        let members: Vec<String> = self
+            .0
+            .iter()
+            .map(|(name, value)| format!("{}:{value}", quoted(name)))
+            .collect();
         format!("{{{}}}", members.join(","))
     }
 }
@@ -127,7 +131,10 @@ mod tests {
     #[test]
     fn fractions_and_negatives_are_no_integers() {
         let object = StrictObject::parse(br#"{"a":1.0,"b":-1,"c":1e3,"d":7}"#).unwrap();
-        assert_eq!(["a", "b", "c", "d"].map(|name| object.integer(name)), [None, None, None, Some(7)]);
+        assert_eq!(
+            ["a", "b", "c", "d"].map(|name| object.integer(name)),
+            [None, None, None, Some(7)]
+        );
     }
 
     proptest! {

@@ -24,7 +24,11 @@ pub fn judge(registry: &Registry, evidence: &Evidence, batch_ms: u64) -> Result<
 
 fn active_client<'a>(registry: &'a Registry, id: &ClientId) -> Result<&'a ClientRecord, Refusal> {
     let client = registry.client(id).ok_or(Refusal::UnknownClient)?;
-    if client.suspended { Err(Refusal::ClientSuspended) } else { Ok(client) }
+    if client.suspended {
+        Err(Refusal::ClientSuspended)
+    } else {
+        Ok(client)
+    }
 }
 
 fn grant(

@@ -72,8 +72,12 @@ impl PublicJwk {
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         match self {
             Self::Ed25519(Array(x)) => {
-                let Ok(key) = ed25519_dalek::VerifyingKey::from_bytes(x) else { return false };
-                let Ok(signature) = ed25519_dalek::Signature::from_slice(signature) else { return false };
+                let Ok(key) = ed25519_dalek::VerifyingKey::from_bytes(x) else {
+                    return false;
+                };
+                let Ok(signature) = ed25519_dalek::Signature::from_slice(signature) else {
+                    return false;
+                };
                 key.verify_strict(message, &signature).is_ok()
             }
             Self::P256(_) => {
@@ -94,7 +98,10 @@ impl PublicJwk {
     /// The JWK as published: required members, `kid`, `alg` and `use`.
     pub fn to_json(&self) -> String {
         let mut object = self.required_members();
-        object.text("kid", &self.thumbprint()).text("alg", self.alg()).text("use", "sig");
+        object
+            .text("kid", &self.thumbprint())
+            .text("alg", self.alg())
+            .text("use", "sig");
         object.finish()
     }
 
@@ -102,11 +109,18 @@ impl PublicJwk {
         let mut object = ObjectWriter::default();
         match self {
             Self::Ed25519(Array(x)) => {
-                object.text("kty", "OKP").text("crv", "Ed25519").text("x", &B64.encode(x));
+                object
+                    .text("kty", "OKP")
+                    .text("crv", "Ed25519")
+                    .text("x", &B64.encode(x));
             }
             Self::P256(Array(xy)) => {
                 let (x, y) = xy.split_at(32);
-                object.text("kty", "EC").text("crv", "P-256").text("x", &B64.encode(x)).text("y", &B64.encode(y));
+                object
+                    .text("kty", "EC")
+                    .text("crv", "P-256")
+                    .text("x", &B64.encode(x))
+                    .text("y", &B64.encode(y));
             }
         }
         object
@@ -134,7 +148,10 @@ mod tests {
     #[test]
     fn thumbprint_of_rfc_8037() {
         let jwk = br#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
-        assert_eq!(PublicJwk::parse(jwk).unwrap().thumbprint(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+        assert_eq!(
+            PublicJwk::parse(jwk).unwrap().thumbprint(),
+            "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
+        );
     }
 
     #[test]
@@ -151,7 +168,8 @@ mod tests {
             format!(r#"{{"kty":"EC","crv":"P-256","x":"{x}","y":"{x}"}}"#),
             r#"{"kty":"oct","k":"AAAA"}"#.to_owned(),
             r#"{"kty":"RSA","n":"AQAB","e":"AQAB"}"#.to_owned(),
-            r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","alg":"ES256"}"#.to_owned(),
+            r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","alg":"ES256"}"#
+                .to_owned(),
         ] {
             assert_eq!(PublicJwk::parse(bad.as_bytes()), Err(BadJwk), "{bad}");
         }

@@ -31,7 +31,12 @@ impl<'a> UnverifiedJws<'a> {
         if header.get("crit").is_some() {
             return Err(Refusal::WrongType);
         }
-        Ok(Self { header, payload, signing_input, signature })
+        Ok(Self {
+            header,
+            payload,
+            signing_input,
+            signature,
+        })
     }
 
     /// Claims nobody vouches for yet; only for finding the key that must verify them.

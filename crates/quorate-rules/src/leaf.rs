@@ -249,7 +249,10 @@ mod tests {
     fn layout_is_the_documented_one() {
         let bytes = example().encode();
         assert_eq!(&bytes[..10], &[1, 5, 1, 2, 3, 4, 5, 6, 7, 8]);
-        assert_eq!((bytes[10], bytes[42], bytes[74], bytes[106], bytes[107], bytes[123]), (1, 2, 3, b'C', 4, 5));
+        assert_eq!(
+            (bytes[10], bytes[42], bytes[74], bytes[106], bytes[107], bytes[123]),
+            (1, 2, 3, b'C', 4, 5)
+        );
         assert_eq!(Leaf::decode(&bytes), Ok(example()));
     }
 

@@ -98,13 +98,17 @@ impl Issuer {
     pub fn new(text: impl Into<String>) -> Result<Self, BadName> {
         const RULE: &str = "https://host[:port] in lower case without path or closing slash (http:// only for localhost, 127.0.0.1, [::1])";
         let text = text.into();
-        let bad = BadName { kind: "issuer", rule: RULE };
+        let bad = BadName {
+            kind: "issuer",
+            rule: RULE,
+        };
         let (authority, plain) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
             (Some(authority), _) => (authority, false),
             (None, Some(authority)) => (authority, true),
             (None, None) => return Err(bad),
         };
-        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-' | b':' | b'[' | b']');
+        let allowed =
+            |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-' | b':' | b'[' | b']');
         if authority.is_empty() || authority.len() > 200 || !authority.bytes().all(allowed) {
             return Err(bad);
         }
@@ -176,9 +180,15 @@ impl Scope {
         if text.is_empty() {
             return Ok(Self::default());
         }
-        let set = text.split(' ').map(ScopeToken::new).collect::<Result<std::collections::BTreeSet<_>, _>>()?;
+        let set = text
+            .split(' ')
+            .map(ScopeToken::new)
+            .collect::<Result<std::collections::BTreeSet<_>, _>>()?;
         if set.len() > Self::MAX {
-            return Err(BadName { kind: "scope", rule: "at most 64 tokens" });
+            return Err(BadName {
+                kind: "scope",
+                rule: "at most 64 tokens",
+            });
         }
         Ok(Self(set))
     }
@@ -240,7 +250,10 @@ mod tests {
         check("https://u@id.example.org", false);
         check("https://", false);
         check("", false);
-        assert_eq!(Issuer::new("http://localhost:8410").unwrap().log_origin(1), "localhost:8410/log/1");
+        assert_eq!(
+            Issuer::new("http://localhost:8410").unwrap().log_origin(1),
+            "localhost:8410/log/1"
+        );
     }
 
     #[test]

@@ -44,7 +44,19 @@ impl QuorumRule {
             && t <= n
             && t >= 2
             && custodians <= Self::MAX_CUSTODIANS;
-        if safe { Ok(Self { custodians, threshold, faulty }) } else { Err(UnsafeQuorum { custodians, threshold, faulty }) }
+        if safe {
+            Ok(Self {
+                custodians,
+                threshold,
+                faulty,
+            })
+        } else {
+            Err(UnsafeQuorum {
+                custodians,
+                threshold,
+                faulty,
+            })
+        }
     }
 
     /// Checks numbers that were decoded.
@@ -74,7 +86,10 @@ impl QuorumRule {
 
     /// Up to how many malicious custodians the log cannot fork: the largest m with 2t > n + m.
     pub const fn fork_free_up_to(self) -> u16 {
-        self.threshold.saturating_mul(2).saturating_sub(self.custodians).saturating_sub(1)
+        self.threshold
+            .saturating_mul(2)
+            .saturating_sub(self.custodians)
+            .saturating_sub(1)
     }
 }
 
@@ -83,7 +98,9 @@ mod tests {
     use super::*;
 
     fn check(n: u16, t: u16, f: u16, expected: Option<(u16, u16)>) {
-        let rule = QuorumRule::new(n, t, f).ok().map(|rule| (rule.may_be_absent(), rule.fork_free_up_to()));
+        let rule = QuorumRule::new(n, t, f)
+            .ok()
+            .map(|rule| (rule.may_be_absent(), rule.fork_free_up_to()));
         assert_eq!(rule, expected, "{t}-of-{n}, f={f}");
     }
 

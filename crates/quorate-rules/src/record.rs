@@ -138,7 +138,12 @@ impl AdminSet {
         let m = self.admins.len();
         let k = usize::from(self.k);
         let distinct = |f: fn(&Admin) -> Vec<u8>| {
-            self.admins.iter().map(f).collect::<std::collections::BTreeSet<_>>().len() == m
+            self.admins
+                .iter()
+                .map(f)
+                .collect::<std::collections::BTreeSet<_>>()
+                .len()
+                == m
         };
         let sound = k >= 1
             && k <= m
@@ -147,7 +152,13 @@ impl AdminSet {
             && distinct(|admin| admin.name.as_str().as_bytes().to_vec())
             && distinct(|admin| admin.key.0.to_vec())
             && self.admins.iter().all(|admin| PublicJwk::Ed25519(admin.key).is_sound());
-        if sound { Ok(()) } else { Err(Malformed { what: "administrator set" }) }
+        if sound {
+            Ok(())
+        } else {
+            Err(Malformed {
+                what: "administrator set",
+            })
+        }
     }
 
     /// The administrator of this name.
@@ -232,7 +243,11 @@ impl ClientRecord {
         let sound = (1..=8).contains(&self.keys.len())
             && self.keys.iter().all(|key| key.jwk.is_sound() && names_fit(key))
             && Self::LIFETIME_S.contains(&self.token_lifetime_s);
-        if sound { Ok(()) } else { Err(Malformed { what: "client record" }) }
+        if sound {
+            Ok(())
+        } else {
+            Err(Malformed { what: "client record" })
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! The registry: a fold over the log's entries, and nothing else. There is no other way to change a tenant.
 
 use crate::{
-    RULES_VERSION, Refusal, canonical,
+    RULES_VERSION, Refusal,
     body::{DecisionBody, GenesisBody, KeysBody},
+    canonical,
     cbor::{Array, Canonical, Malformed},
     decision::{Action, Proposal, check_approvals},
     domain,
@@ -155,7 +156,10 @@ impl Registry {
         if !sound {
             return Err(Refusal::Malformed);
         }
-        self.header = Some(SigningHeader { alg: token_key.alg().to_owned(), kid: token_key.thumbprint() });
+        self.header = Some(SigningHeader {
+            alg: token_key.alg().to_owned(),
+            kid: token_key.thumbprint(),
+        });
         self.put(entry.index, entry.salt, Record::Keys(keys));
         self.refresh();
         Ok(())
@@ -203,7 +207,9 @@ impl Registry {
                 Action::SetAdmins(set) => set.check().is_ok(),
                 Action::PutGateway(gateway) => PublicJwk::Ed25519(gateway.link_key).is_sound(),
                 // The last gateway cannot be stopped by one administrator: nobody could then log its successor.
-                Action::RemoveGateway(name) => self.gateways().any(|g| &g.name != name) && self.gateways().any(|g| &g.name == name),
+                Action::RemoveGateway(name) => {
+                    self.gateways().any(|g| &g.name != name) && self.gateways().any(|g| &g.name == name)
+                }
                 Action::ActivateRules(version) => (1..=RULES_VERSION).contains(version),
                 Action::Cancel(id) => self.pending().any(|pending| pending.id == *id),
             };
@@ -215,7 +221,10 @@ impl Registry {
             Action::PutClient(client) => self.put(index, salt, Record::Client(client.clone())),
             Action::SuspendClient(id) => {
                 if let Some(client) = self.client(id) {
-                    let stopped = ClientRecord { suspended: true, ..client.clone() };
+                    let stopped = ClientRecord {
+                        suspended: true,
+                        ..client.clone()
+                    };
                     self.put(index, salt, Record::Client(stopped));
                 }
             }
@@ -239,7 +248,14 @@ impl Registry {
         let digest = sha256(&[domain::RECORD_SALT, entry_salt, key.as_bytes()]);
         let salt = digest.as_bytes().first_chunk::<16>().copied().unwrap_or_default();
         let data = [domain::RECORD, &salt, key.as_bytes(), &[0], &record.to_canonical()].concat();
-        self.records.insert(key, Stored { record, changed_at: index, hash: leaf_hash(&data) });
+        self.records.insert(
+            key,
+            Stored {
+                record,
+                changed_at: index,
+                hash: leaf_hash(&data),
+            },
+        );
     }
 
     fn refresh(&mut self) {
@@ -253,7 +269,10 @@ impl Registry {
     /// Canonical bytes of the whole registry, for a custodian's own disk: they hold tag keys, so they are no more public than
     /// the registry itself.
     pub fn to_saved(&self) -> Vec<u8> {
-        SavedRegistry { records: self.records.values().cloned().collect() }.to_canonical()
+        SavedRegistry {
+            records: self.records.values().cloned().collect(),
+        }
+        .to_canonical()
     }
 
     /// Reads what [`Registry::to_saved`] wrote.
@@ -265,7 +284,10 @@ impl Registry {
         }
         if let Some(keys) = registry.keys() {
             let token_key = PublicJwk::Ed25519(keys.token_key);
-            registry.header = Some(SigningHeader { alg: token_key.alg().to_owned(), kid: token_key.thumbprint() });
+            registry.header = Some(SigningHeader {
+                alg: token_key.alg().to_owned(),
+                kid: token_key.thumbprint(),
+            });
         }
         if !registry.records.is_empty() {
             registry.refresh();
@@ -369,7 +391,9 @@ impl Registry {
 
     /// Index of the entry that last changed this client's record.
     pub fn client_changed_at(&self, id: &ClientId) -> Option<u64> {
-        self.records.get(&format!("client/{id}")).map(|stored| stored.changed_at)
+        self.records
+            .get(&format!("client/{id}"))
+            .map(|stored| stored.changed_at)
     }
 }
 
@@ -377,16 +401,28 @@ impl Registry {
 pub fn check_genesis(genesis: &GenesisBody) -> Result<(), Refusal> {
     let n = genesis.custodians.len();
     let distinct = |f: fn(&CustodianRecord) -> Vec<u8>| {
-        genesis.custodians.iter().map(f).collect::<std::collections::BTreeSet<_>>().len() == n
+        genesis
+            .custodians
+            .iter()
+            .map(f)
+            .collect::<std::collections::BTreeSet<_>>()
+            .len()
+            == n
     };
-    let sound = genesis.quorum.checked().is_ok_and(|rule| usize::from(rule.custodians()) == n)
+    let sound = genesis
+        .quorum
+        .checked()
+        .is_ok_and(|rule| usize::from(rule.custodians()) == n)
         && genesis.token_alg == "EdDSA"
         && genesis.log >= 1
         && genesis.rules >= 1
         && genesis.admins.check().is_ok()
         && (genesis.demo || genesis.decision_delay_ms > 0)
         && (1..=16).contains(&genesis.gateways.len())
-        && genesis.gateways.iter().all(|gateway| PublicJwk::Ed25519(gateway.link_key).is_sound())
+        && genesis
+            .gateways
+            .iter()
+            .all(|gateway| PublicJwk::Ed25519(gateway.link_key).is_sound())
         && distinct(|custodian| custodian.identity_key.0.to_vec())
         && distinct(|custodian| custodian.cosigner_key.0.to_vec())
         && distinct(|custodian| custodian.envelope_key.0.to_vec())

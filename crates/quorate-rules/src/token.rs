@@ -65,7 +65,11 @@ impl TokenEntry {
             subject_tag: Tag::default(),
             client_tag: grant.client_tag_key.tag(at.log, at.index),
         };
-        Self { leaf, body, signing_input }
+        Self {
+            leaf,
+            body,
+            signing_input,
+        }
     }
 
     /// The compact JWS, given the signature over [`TokenEntry::signing_input`].
@@ -76,7 +80,10 @@ impl TokenEntry {
 
 fn protected(header: &SigningHeader) -> String {
     let mut object = ObjectWriter::default();
-    object.text("alg", &header.alg).text("kid", &header.kid).text("typ", "at+jwt");
+    object
+        .text("alg", &header.alg)
+        .text("kid", &header.kid)
+        .text("typ", "at+jwt");
     object.finish()
 }
 

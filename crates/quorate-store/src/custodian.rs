@@ -32,9 +32,15 @@ impl CustodianStore {
     /// Opens the file, or makes it.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let fail = |error: redb::Error| StoreError::database(path, error);
-        let database =
-            Database::builder().set_cache_size(CACHE_BYTES).create(path).map_err(|error| fail(error.into()))?;
-        let store = Self { path: path.to_owned(), database, fsyncs: AtomicU64::new(0) };
+        let database = Database::builder()
+            .set_cache_size(CACHE_BYTES)
+            .create(path)
+            .map_err(|error| fail(error.into()))?;
+        let store = Self {
+            path: path.to_owned(),
+            database,
+            fsyncs: AtomicU64::new(0),
+        };
         store.apply(&Changes::default())?;
         Ok(store)
     }
@@ -68,7 +74,10 @@ impl CustodianStore {
     pub fn record(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
         let read = || -> Result<_, redb::Error> {
             let transaction = self.database.begin_read()?;
-            Ok(transaction.open_table(RECORDS)?.get(name)?.map(|value| value.value().to_vec()))
+            Ok(transaction
+                .open_table(RECORDS)?
+                .get(name)?
+                .map(|value| value.value().to_vec()))
         };
         read().map_err(|error| StoreError::database(&self.path, error))
     }

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another process has the file open.
-    #[error("{path} is in use by another process; two processes must never share one data directory: stop the other one, or give this one its own")]
+    #[error(
+        "{path} is in use by another process; two processes must never share one data directory: stop the other one, or give this one its own"
+    )]
     InUse {
         /// The file.
         path: PathBuf,
@@ -89,7 +91,10 @@ impl StoreError {
         match source.into() {
             redb::Error::DatabaseAlreadyOpen => Self::InUse { path },
             redb::Error::Io(source) => Self::io(path, source),
-            source => Self::Database { path, source: Box::new(source) },
+            source => Self::Database {
+                path,
+                source: Box::new(source),
+            },
         }
     }
 }

@@ -30,8 +30,13 @@ fn write_with(path: &Path, bytes: &[u8], durability: Durability, mode: u32) -> R
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let new = path.with_file_name(name);
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&new).map_err(fail)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(mode)
+        .open(&new)
+        .map_err(fail)?;
     let written = file.write_all(bytes).and_then(|()| match durability {
         Durability::Now => file.sync_all(),
         Durability::Later => Ok(()),
@@ -42,7 +47,9 @@ fn write_with(path: &Path, bytes: &[u8], durability: Durability, mode: u32) -> R
         return Err(fail(error));
     }
     if let (Durability::Now, Some(parent)) = (durability, path.parent()) {
-        File::open(parent).and_then(|directory| directory.sync_all()).map_err(fail)?;
+        File::open(parent)
+            .and_then(|directory| directory.sync_all())
+            .map_err(fail)?;
     }
     Ok(())
 }
@@ -55,9 +62,14 @@ pub fn read_bounded(path: &Path, max: usize) -> Result<Option<Vec<u8>>, StoreErr
         Err(error) => return Err(StoreError::io(path, error)),
     };
     let mut bytes = Vec::new();
-    file.take(max as u64 + 1).read_to_end(&mut bytes).map_err(|error| StoreError::io(path, error))?;
+    file.take(max as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| StoreError::io(path, error))?;
     if bytes.len() > max {
-        return Err(StoreError::Damaged { path: path.to_owned(), what: "larger than it may be" });
+        return Err(StoreError::Damaged {
+            path: path.to_owned(),
+            what: "larger than it may be",
+        });
     }
     Ok(Some(bytes))
 }

@@ -33,8 +33,12 @@ impl LogStore for MemoryLog {
         if state.head.as_ref() != expected {
             return Err(AppendError::HeadMoved { found: state.head });
         }
-        let twice: Vec<Vec<u8>> =
-            append.taken.iter().filter(|t| state.taken.contains_key(&t.key)).map(|t| t.key.clone()).collect();
+        let twice: Vec<Vec<u8>> = append
+            .taken
+            .iter()
+            .filter(|t| state.taken.contains_key(&t.key))
+            .map(|t| t.key.clone())
+            .collect();
         if !twice.is_empty() {
             return Err(AppendError::AlreadyTaken { keys: twice });
         }
@@ -84,7 +88,11 @@ impl LogStore for MemoryLog {
 
     fn take_expiring(&self, table: &str, key: &[u8]) -> Result<Option<Expiring>, StoreError> {
         let removed = self.state().expiring.remove(&(table.to_owned(), key.to_vec()));
-        Ok(removed.map(|(value, expires_ms)| Expiring { key: key.to_vec(), value, expires_ms }))
+        Ok(removed.map(|(value, expires_ms)| Expiring {
+            key: key.to_vec(),
+            value,
+            expires_ms,
+        }))
     }
 
     fn list_expiring(&self, table: &str) -> Result<Vec<Expiring>, StoreError> {

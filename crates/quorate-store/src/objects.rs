@@ -44,7 +44,9 @@ impl DirectoryObjects {
             !part.is_empty()
                 && !part.starts_with("..")
                 && part != "."
-                && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+                && part
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
         };
         if path.len() > 512 || !path.split('/').all(part) {
             return Err(StoreError::BadPath(path.to_owned()));

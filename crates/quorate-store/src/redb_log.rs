@@ -28,7 +28,11 @@ impl RedbLog {
             .set_cache_size(CACHE_BYTES)
             .create(path)
             .map_err(|error| StoreError::database(path, error))?;
-        let store = Self { path: path.to_owned(), database, fsyncs: AtomicU64::new(0) };
+        let store = Self {
+            path: path.to_owned(),
+            database,
+            fsyncs: AtomicU64::new(0),
+        };
         store.write(|transaction| {
             transaction.open_table(ENTRIES)?;
             transaction.open_table(RECORDS)?;
@@ -82,7 +86,10 @@ impl LogStore for RedbLog {
             let mut taken = transaction.open_table(TAKEN)?;
             let mut twice = Vec::new();
             for item in &append.taken {
-                if taken.insert(item.key.as_slice(), (item.index, item.expires_ms))?.is_some() {
+                if taken
+                    .insert(item.key.as_slice(), (item.index, item.expires_ms))?
+                    .is_some()
+                {
                     twice.push(item.key.clone());
                 }
             }
@@ -140,7 +147,12 @@ impl LogStore for RedbLog {
     }
 
     fn record(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.read(|transaction| Ok(transaction.open_table(RECORDS)?.get(name)?.map(|value| value.value().to_vec())))
+        self.read(|transaction| {
+            Ok(transaction
+                .open_table(RECORDS)?
+                .get(name)?
+                .map(|value| value.value().to_vec()))
+        })
     }
 
     fn set_records(&self, records: &[(&str, Vec<u8>)]) -> Result<(), StoreError> {
@@ -167,7 +179,11 @@ impl LogStore for RedbLog {
             let removed = expiring.remove((table, key))?;
             Ok(removed.map(|item| {
                 let (expires_ms, value) = item.value();
-                Expiring { key: key.to_vec(), value: value.to_vec(), expires_ms }
+                Expiring {
+                    key: key.to_vec(),
+                    value: value.to_vec(),
+                    expires_ms,
+                }
             }))
         })
     }
@@ -180,7 +196,11 @@ impl LogStore for RedbLog {
                 let (key, value) = item?;
                 let ((name, key), (expires_ms, value)) = (key.value(), value.value());
                 if name == table {
-                    items.push(Expiring { key: key.to_vec(), value: value.to_vec(), expires_ms });
+                    items.push(Expiring {
+                        key: key.to_vec(),
+                        value: value.to_vec(),
+                        expires_ms,
+                    });
                 }
             }
             Ok(items)

@@ -17,7 +17,9 @@ impl Origin {
         let text = text.into();
         let bad = |c: char| c.is_whitespace() || c == '+' || u32::from(c) < 0x20;
         if text.is_empty() || text.len() > 255 || text.chars().any(bad) {
-            return Err(BadCheckpoint("the origin is empty, too long, or has spaces or a plus sign"));
+            return Err(BadCheckpoint(
+                "the origin is empty, too long, or has spaces or a plus sign",
+            ));
         }
         Ok(Self(text))
     }
@@ -53,7 +55,9 @@ impl Checkpoint {
 
     /// Reads a note text. Extension lines are refused: no signature of ours covers any.
     pub fn parse(text: &str) -> Result<Self, BadCheckpoint> {
-        let body = text.strip_suffix('\n').ok_or(BadCheckpoint("the last line does not end"))?;
+        let body = text
+            .strip_suffix('\n')
+            .ok_or(BadCheckpoint("the last line does not end"))?;
         let mut lines = body.split('\n');
         let mut line = || lines.next().ok_or(BadCheckpoint("fewer than three lines"));
         let (origin, size, root) = (line()?, line()?, line()?);
@@ -65,6 +69,10 @@ impl Checkpoint {
             return Err(BadCheckpoint("the size is not in its shortest form"));
         }
         let root = Hash::from_base64(root).ok_or(BadCheckpoint("the root is not 32 bytes of base64"))?;
-        Ok(Self { origin: Origin::new(origin)?, size: number, root })
+        Ok(Self {
+            origin: Origin::new(origin)?,
+            size: number,
+            root,
+        })
     }
 }

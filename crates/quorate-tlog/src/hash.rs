@@ -76,7 +76,12 @@ mod tests {
     #[test]
     fn base64_is_strict() {
         let text = empty_root().to_base64();
-        for bad in [text.trim_end_matches('=').to_owned(), format!("{text}="), text.replace('+', "-"), String::new()] {
+        for bad in [
+            text.trim_end_matches('=').to_owned(),
+            format!("{text}="),
+            text.replace('+', "-"),
+            String::new(),
+        ] {
             assert_eq!(Hash::from_base64(&bad), None, "{bad}");
         }
     }

@@ -60,23 +60,43 @@ impl VerifierKey {
             return Err(NoteError::BadKey("the name is empty or has spaces or a plus sign"));
         }
         VerifyingKey::from_bytes(public).map_err(|_| NoteError::BadKey("not an Ed25519 point"))?;
-        Ok(Self { name: name.to_owned(), key_type, public: *public })
+        Ok(Self {
+            name: name.to_owned(),
+            key_type,
+            public: *public,
+        })
     }
 
     /// Reads a vkey: `name+hex(key id)+base64(type ‖ public key)`.
     pub fn parse(text: &str) -> Result<Self, NoteError> {
-        let (name, rest) = text.split_once('+').ok_or(NoteError::BadKey("three parts joined by plus signs"))?;
-        let (id, key) = rest.split_once('+').ok_or(NoteError::BadKey("three parts joined by plus signs"))?;
-        let key = STANDARD.decode(key).map_err(|_| NoteError::BadKey("the key is not base64"))?;
+        let (name, rest) = text
+            .split_once('+')
+            .ok_or(NoteError::BadKey("three parts joined by plus signs"))?;
+        let (id, key) = rest
+            .split_once('+')
+            .ok_or(NoteError::BadKey("three parts joined by plus signs"))?;
+        let key = STANDARD
+            .decode(key)
+            .map_err(|_| NoteError::BadKey("the key is not base64"))?;
         let (kind, public) = key.split_first().ok_or(NoteError::BadKey("the key is empty"))?;
         let key_type = match kind {
             0x01 => KeyType::Ed25519,
             0x04 => KeyType::Cosignature,
-            _ => return Err(NoteError::BadKey("a type other than Ed25519 (1) or its cosignature (4)")),
+            _ => {
+                return Err(NoteError::BadKey(
+                    "a type other than Ed25519 (1) or its cosignature (4)",
+                ));
+            }
         };
-        let public = public.try_into().map_err(|_| NoteError::BadKey("an Ed25519 key has 32 bytes"))?;
+        let public = public
+            .try_into()
+            .map_err(|_| NoteError::BadKey("an Ed25519 key has 32 bytes"))?;
         let key = Self::new(name, key_type, public)?;
-        if hex(&key.key_id()) == id { Ok(key) } else { Err(NoteError::BadKey("the key id is of another key")) }
+        if hex(&key.key_id()) == id {
+            Ok(key)
+        } else {
+            Err(NoteError::BadKey("the key id is of another key"))
+        }
     }
 
     /// Name of the key.
@@ -109,7 +129,11 @@ impl VerifierKey {
 
     /// A signature by this key, as a line of a note.
     pub fn signature(&self, bytes: &[u8]) -> NoteSignature {
-        NoteSignature { name: self.name.clone(), key_id: self.key_id(), bytes: bytes.to_vec() }
+        NoteSignature {
+            name: self.name.clone(),
+            key_id: self.key_id(),
+            bytes: bytes.to_vec(),
+        }
     }
 
     fn verify(&self, text: &str, signature: &[u8]) -> bool {
@@ -152,7 +176,10 @@ impl Note {
         if signatures.is_empty() || signatures.len() > MAX_SIGNATURES {
             return Err(NoteError::Malformed("1 to 64 signatures"));
         }
-        Ok(Self { text: text.to_owned(), signatures })
+        Ok(Self {
+            text: text.to_owned(),
+            signatures,
+        })
     }
 
     /// Reads a note.
@@ -161,8 +188,12 @@ impl Note {
             return Err(NoteError::Malformed("larger than 512 KiB"));
         }
         let all = std::str::from_utf8(bytes).map_err(|_| NoteError::Malformed("not UTF-8"))?;
-        let at = all.rfind("\n\n").ok_or(NoteError::Malformed("no empty line before the signatures"))?;
-        let (text, rest) = all.split_at_checked(at.saturating_add(1)).ok_or(NoteError::Malformed("no text"))?;
+        let at = all
+            .rfind("\n\n")
+            .ok_or(NoteError::Malformed("no empty line before the signatures"))?;
+        let (text, rest) = all
+            .split_at_checked(at.saturating_add(1))
+            .ok_or(NoteError::Malformed("no text"))?;
         let lines = rest.strip_prefix('\n').and_then(|lines| lines.strip_suffix('\n'));
         let lines = lines.ok_or(NoteError::Malformed("the last line does not end"))?;
         let signatures = lines.split('\n').map(parse_line).collect::<Result<Vec<_>, _>>()?;
@@ -194,7 +225,9 @@ impl Note {
     pub fn verify<'k>(&self, known: &'k [VerifierKey]) -> Result<Vec<&'k VerifierKey>, NoteError> {
         let mut verified: Vec<&VerifierKey> = Vec::new();
         for signature in &self.signatures {
-            let key = known.iter().find(|key| key.name == signature.name && key.key_id() == signature.key_id);
+            let key = known
+                .iter()
+                .find(|key| key.name == signature.name && key.key_id() == signature.key_id);
             let Some(key) = key else { continue };
             if !key.verify(&self.text, &signature.bytes) {
                 return Err(NoteError::BadSignature(key.name.clone()));
@@ -203,28 +236,48 @@ impl Note {
                 verified.push(key);
             }
         }
-        if verified.is_empty() { Err(NoteError::NoKnownKey) } else { Ok(verified) }
+        if verified.is_empty() {
+            Err(NoteError::NoKnownKey)
+        } else {
+            Ok(verified)
+        }
     }
 }
 
 pub(crate) fn verify_ed25519(public: &[u8; 32], message: &[u8], signature: &[u8]) -> bool {
-    let Ok(key) = VerifyingKey::from_bytes(public) else { return false };
-    let Ok(signature) = Signature::from_slice(signature) else { return false };
+    let Ok(key) = VerifyingKey::from_bytes(public) else {
+        return false;
+    };
+    let Ok(signature) = Signature::from_slice(signature) else {
+        return false;
+    };
     key.verify_strict(message, &signature).is_ok()
 }
 
 fn parse_line(line: &str) -> Result<NoteSignature, NoteError> {
-    let rest = line.strip_prefix("— ").ok_or(NoteError::Malformed("a signature line starts with an em dash"))?;
-    let (name, blob) = rest.split_once(' ').ok_or(NoteError::Malformed("a signature line has a name and base64"))?;
+    let rest = line
+        .strip_prefix("— ")
+        .ok_or(NoteError::Malformed("a signature line starts with an em dash"))?;
+    let (name, blob) = rest
+        .split_once(' ')
+        .ok_or(NoteError::Malformed("a signature line has a name and base64"))?;
     if !is_name(name) {
         return Err(NoteError::Malformed("a key name is empty or has spaces or a plus sign"));
     }
-    let blob = STANDARD.decode(blob).map_err(|_| NoteError::Malformed("a signature is not base64"))?;
-    let (key_id, bytes) = blob.split_first_chunk::<4>().ok_or(NoteError::Malformed("a signature is too short"))?;
+    let blob = STANDARD
+        .decode(blob)
+        .map_err(|_| NoteError::Malformed("a signature is not base64"))?;
+    let (key_id, bytes) = blob
+        .split_first_chunk::<4>()
+        .ok_or(NoteError::Malformed("a signature is too short"))?;
     if bytes.is_empty() {
         return Err(NoteError::Malformed("a signature is too short"));
     }
-    Ok(NoteSignature { name: name.to_owned(), key_id: *key_id, bytes: bytes.to_vec() })
+    Ok(NoteSignature {
+        name: name.to_owned(),
+        key_id: *key_id,
+        bytes: bytes.to_vec(),
+    })
 }
 
 fn check_text(text: &str) -> Result<(), NoteError> {
@@ -238,7 +291,10 @@ fn check_text(text: &str) -> Result<(), NoteError> {
 }
 
 fn is_name(name: &str) -> bool {
-    !name.is_empty() && !name.chars().any(|c| c.is_whitespace() || c == '+' || u32::from(c) < 0x20)
+    !name.is_empty()
+        && !name
+            .chars()
+            .any(|c| c.is_whitespace() || c == '+' || u32::from(c) < 0x20)
 }
 
 fn hex(bytes: &[u8]) -> String {

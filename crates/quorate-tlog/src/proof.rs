@@ -48,7 +48,16 @@ impl Span {
             None => 1,
         };
         let middle = self.start.saturating_add(k);
-        (Self { start: self.start, end: middle }, Self { start: middle, end: self.end })
+        (
+            Self {
+                start: self.start,
+                end: middle,
+            },
+            Self {
+                start: middle,
+                end: self.end,
+            },
+        )
     }
 }
 
@@ -188,7 +197,11 @@ pub fn verify_consistency(
     }
     let mut hashes = proof.iter();
     let (mut position, mut last) = (old.saturating_sub(1), new.saturating_sub(1));
-    let seed = if old.is_power_of_two() { old_root } else { *hashes.next().ok_or(ProofError::Length)? };
+    let seed = if old.is_power_of_two() {
+        old_root
+    } else {
+        *hashes.next().ok_or(ProofError::Length)?
+    };
     let trailing = position.trailing_ones();
     position = position.checked_shr(trailing).unwrap_or(0);
     last = last.checked_shr(trailing).unwrap_or(0);
@@ -213,7 +226,11 @@ pub fn verify_consistency(
     if last != 0 {
         return Err(ProofError::Length);
     }
-    if from_old == old_root && from_new == new_root { Ok(()) } else { Err(ProofError::Root) }
+    if from_old == old_root && from_new == new_root {
+        Ok(())
+    } else {
+        Err(ProofError::Root)
+    }
 }
 
 #[cfg(test)]

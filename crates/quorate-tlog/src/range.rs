@@ -29,12 +29,19 @@ pub struct BadRange;
 impl CompactRange {
     /// The empty range.
     pub const fn new() -> Self {
-        Self { size: 0, hashes: Vec::new() }
+        Self {
+            size: 0,
+            hashes: Vec::new(),
+        }
     }
 
     /// A range of `size` leaves with its hashes, largest subtree first.
     pub fn from_parts(size: u64, hashes: Vec<Hash>) -> Result<Self, BadRange> {
-        if hashes.len() == size.count_ones() as usize { Ok(Self { size, hashes }) } else { Err(BadRange) }
+        if hashes.len() == size.count_ones() as usize {
+            Ok(Self { size, hashes })
+        } else {
+            Err(BadRange)
+        }
     }
 
     /// Leaves.
@@ -54,12 +61,20 @@ impl CompactRange {
 
     /// Appends a leaf hash and names every node that it completes, the leaf itself included.
     pub fn append_with(&mut self, leaf: Hash, mut completed: impl FnMut(Node)) {
-        let mut node = Node { level: 0, index: self.size, hash: leaf };
+        let mut node = Node {
+            level: 0,
+            index: self.size,
+            hash: leaf,
+        };
         completed(node);
         for _ in 0..self.size.trailing_ones() {
             let Some(left) = self.hashes.pop() else { break };
             let hash = node_hash(&left, &node.hash);
-            node = Node { level: node.level.saturating_add(1), index: node.index >> 1, hash };
+            node = Node {
+                level: node.level.saturating_add(1),
+                index: node.index >> 1,
+                hash,
+            };
             completed(node);
         }
         self.hashes.push(node.hash);
@@ -100,7 +115,10 @@ impl CompactRange {
         if !rest.is_empty() {
             return Err(BadRange);
         }
-        Self::from_parts(u64::from_be_bytes(*size), hashes.iter().map(|hash| Hash::from(*hash)).collect())
+        Self::from_parts(
+            u64::from_be_bytes(*size),
+            hashes.iter().map(|hash| Hash::from(*hash)).collect(),
+        )
     }
 }
 
@@ -141,7 +159,9 @@ mod tests {
         let mut range = CompactRange::new();
         let mut nodes = std::collections::BTreeSet::new();
         for i in 0u32..1000 {
-            range.append_with(leaf_hash(&i.to_be_bytes()), |node| assert!(nodes.insert((node.level, node.index))));
+            range.append_with(leaf_hash(&i.to_be_bytes()), |node| {
+                assert!(nodes.insert((node.level, node.index)))
+            });
         }
         let expected: u64 = (0..10).map(|level| 1000u64 >> level).sum();
         assert_eq!(nodes.len() as u64, expected);

@@ -31,7 +31,9 @@ pub struct BadTile(&'static str);
 impl Tile {
     /// Path below the log's prefix, such as `tile/0/x001/234.p/17`.
     pub fn path(&self) -> String {
-        let level = self.level.map_or_else(|| "entries".to_owned(), |level| level.to_string());
+        let level = self
+            .level
+            .map_or_else(|| "entries".to_owned(), |level| level.to_string());
         let mut groups = format!("{:03}", self.index % 1000);
         let mut rest = self.index / 1000;
         while rest > 0 {
@@ -49,7 +51,11 @@ impl Tile {
         let bad = BadTile("not a tile path");
         let rest = path.strip_prefix("tile/").ok_or(bad)?;
         let (level, rest) = rest.split_once('/').ok_or(bad)?;
-        let level = if level == "entries" { None } else { Some(level.parse::<u8>().map_err(|_| bad)?) };
+        let level = if level == "entries" {
+            None
+        } else {
+            Some(level.parse::<u8>().map_err(|_| bad)?)
+        };
         let (groups, width) = match rest.split_once(".p/") {
             Some((groups, width)) => (groups, width.parse().map_err(|_| bad)?),
             None => (rest, 256),
@@ -57,7 +63,10 @@ impl Tile {
         let mut index = 0u64;
         for group in groups.split('/') {
             let digits: u64 = group.strip_prefix('x').unwrap_or(group).parse().map_err(|_| bad)?;
-            index = index.checked_mul(1000).and_then(|index| index.checked_add(digits)).ok_or(bad)?;
+            index = index
+                .checked_mul(1000)
+                .and_then(|index| index.checked_add(digits))
+                .ok_or(bad)?;
         }
         let tile = Self { level, index, width };
         let sound = (1..=256).contains(&width) && level.is_none_or(|level| level <= 7) && tile.path() == path;
@@ -104,11 +113,19 @@ pub fn tiles_between(old: u64, new: u64) -> Vec<Tile> {
 
 fn push_level(tiles: &mut Vec<Tile>, level: Option<u8>, before: u64, after: u64) {
     for index in before / WIDTH..after / WIDTH {
-        tiles.push(Tile { level, index, width: 256 });
+        tiles.push(Tile {
+            level,
+            index,
+            width: 256,
+        });
     }
     let width = u16::try_from(after % WIDTH).unwrap_or(0);
     if width > 0 {
-        tiles.push(Tile { level, index: after / WIDTH, width });
+        tiles.push(Tile {
+            level,
+            index: after / WIDTH,
+            width,
+        });
     }
 }
 
@@ -139,13 +156,21 @@ pub fn decode_bundle(bytes: &[u8], width: u16) -> Result<Vec<Vec<u8>>, BadTile> 
     let mut entries = Vec::new();
     let mut rest = bytes;
     for _ in 0..width {
-        let (length, tail) = rest.split_first_chunk::<2>().ok_or(BadTile("the bundle is cut short"))?;
+        let (length, tail) = rest
+            .split_first_chunk::<2>()
+            .ok_or(BadTile("the bundle is cut short"))?;
         let length = usize::from(u16::from_be_bytes(*length));
-        let (entry, tail) = tail.split_at_checked(length).ok_or(BadTile("the bundle is cut short"))?;
+        let (entry, tail) = tail
+            .split_at_checked(length)
+            .ok_or(BadTile("the bundle is cut short"))?;
         entries.push(entry.to_vec());
         rest = tail;
     }
-    if rest.is_empty() { Ok(entries) } else { Err(BadTile("the bundle has more entries than its width")) }
+    if rest.is_empty() {
+        Ok(entries)
+    } else {
+        Err(BadTile("the bundle has more entries than its width"))
+    }
 }
 
 /// Reads nodes from tiles of a tree of known size.
@@ -178,7 +203,11 @@ impl<E, F: Fn(&Tile) -> Result<Vec<u8>, E>> TileReader<F> {
         if width == 0 {
             return Err(BadTile("beyond the tree").into());
         }
-        let tile = Tile { level: Some(level), index, width };
+        let tile = Tile {
+            level: Some(level),
+            index,
+            width,
+        };
         let bytes = (self.fetch)(&tile).map_err(TileError::Fetch)?;
         let (hashes, rest) = bytes.as_chunks::<32>();
         if hashes.len() != usize::from(width) || !rest.is_empty() {
@@ -204,7 +233,9 @@ impl<E, F: Fn(&Tile) -> Result<Vec<u8>, E>> HashReader for TileReader<F> {
             let (pairs, _) = row.as_chunks::<2>();
             row = pairs.iter().map(|[left, right]| node_hash(left, right)).collect();
         }
-        row.first().copied().ok_or_else(|| BadTile("the subtree is empty").into())
+        row.first()
+            .copied()
+            .ok_or_else(|| BadTile("the subtree is empty").into())
     }
 }
 
@@ -224,7 +255,15 @@ mod tests {
         check(Some(0), 1_234_067, 256, "tile/0/x001/x234/067");
         check(Some(1), 5, 17, "tile/1/005.p/17");
         check(None, 0, 256, "tile/entries/000");
-        for bad in ["tile/0/1", "tile/0/x001", "tile/0/000.p/0", "tile/0/000.p/256", "tile/0/x000/001", "tile/8/000", "x"] {
+        for bad in [
+            "tile/0/1",
+            "tile/0/x001",
+            "tile/0/000.p/0",
+            "tile/0/000.p/256",
+            "tile/0/x000/001",
+            "tile/8/000",
+            "x",
+        ] {
             assert!(Tile::parse_path(bad).is_err(), "{bad}");
         }
     }
@@ -247,7 +286,10 @@ mod tests {
                     nodes.insert((node.level, node.index), node.hash);
                 });
             }
-            for tile in tiles_between(size, size + step).into_iter().filter(|tile| tile.level.is_some()) {
+            for tile in tiles_between(size, size + step)
+                .into_iter()
+                .filter(|tile| tile.level.is_some())
+            {
                 tiles.insert(tile.path(), hash_tile(&Nodes(&nodes), &tile).unwrap());
             }
             size += step;
@@ -255,7 +297,10 @@ mod tests {
             assert_eq!(proof::root(&reader, size).unwrap(), range.root());
             let path = proof::inclusion(&reader, size / 2, size).unwrap().unwrap();
             let leaf = leaf_hash(&(size / 2).to_be_bytes());
-            assert_eq!(proof::verify_inclusion(leaf, size / 2, size, &path, range.root()), Ok(()));
+            assert_eq!(
+                proof::verify_inclusion(leaf, size / 2, size, &path, range.root()),
+                Ok(())
+            );
         }
     }
 

@@ -140,8 +140,17 @@ impl AdminClient {
         let path = admin_key.cloned().unwrap_or_else(|| layout.admin_key());
         let key = tenant::read_admin_key(&path)?;
         // The key file is named after its administrator.
-        let name = path.file_stem().and_then(|stem| stem.to_str()).context("the key file has no name")?.to_owned();
-        Ok(Self { http: crate::public::http()?, tenant: layout.tenant()?, key, name })
+        let name = path
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .context("the key file has no name")?
+            .to_owned();
+        Ok(Self {
+            http: crate::public::http()?,
+            tenant: layout.tenant()?,
+            key,
+            name,
+        })
     }
 
     fn authorization(&self, method: &str, path: &str, body: &[u8]) -> String {
@@ -154,7 +163,11 @@ impl AdminClient {
     async fn send(&self, method: &str, path: &str, body: Vec<u8>) -> Result<Vec<u8>> {
         let url = format!("{}{path}", self.tenant.gateway);
         let authorization = self.authorization(method, path, &body);
-        let request = if method == "GET" { self.http.get(&url) } else { self.http.post(&url).body(body) };
+        let request = if method == "GET" {
+            self.http.get(&url)
+        } else {
+            self.http.post(&url).body(body)
+        };
         let response = request.header("authorization", authorization).send().await;
         let response = response.with_context(|| format!("{url} does not answer; is the system running?"))?;
         let status = response.status();
@@ -179,7 +192,9 @@ impl AdminClient {
     /// Proposes an action on the registry as it is now, and approves it with the own key.
     pub async fn propose(&self, action: Action) -> Result<Value> {
         let registry = self.get("/admin/registry").await?;
-        let root = registry["registry_root"].as_str().and_then(|root| hex::decode(root).ok()?.try_into().ok());
+        let root = registry["registry_root"]
+            .as_str()
+            .and_then(|root| hex::decode(root).ok()?.try_into().ok());
         let now_ms = clock::now_ms();
         let proposal = Proposal {
             version: 1,
@@ -206,7 +221,10 @@ impl AdminClient {
     /// A proposal as the gateway keeps it, read here: what is approved is what was read, whatever the gateway says of it.
     async fn read(&self, id: &str) -> Result<(Proposal, Value)> {
         let shown = self.get(&format!("/admin/proposals/{id}")).await?;
-        let bytes = shown["proposal"].as_str().and_then(|text| hex::decode(text).ok()).context("the gateway sent no proposal")?;
+        let bytes = shown["proposal"]
+            .as_str()
+            .and_then(|text| hex::decode(text).ok())
+            .context("the gateway sent no proposal")?;
         let proposal = Proposal::from_canonical(&bytes).context("the proposal cannot be read")?;
         if hex::encode(proposal.digest().as_bytes()) != id {
             bail!("the gateway sent another proposal than {id}");
@@ -232,21 +250,32 @@ pub async fn run_client(command: ClientCommand) -> Result<ExitCode> {
 pub async fn run_proposal(command: ProposalCommand) -> Result<ExitCode> {
     match command {
         ProposalCommand::List(signed) => {
-            let told = AdminClient::open(&signed.common.layout(), signed.admin_key.as_ref())?.get("/admin/proposals").await?;
+            let told = AdminClient::open(&signed.common.layout(), signed.admin_key.as_ref())?
+                .get("/admin/proposals")
+                .await?;
             if signed.common.json {
                 println!("{told}");
                 return Ok(ExitCode::SUCCESS);
             }
             for proposal in told["proposals"].as_array().into_iter().flatten() {
                 let approvals = proposal["approvals"].as_array().map_or(0, Vec::len);
-                println!("{}  {}  {approvals} of {}", text(&proposal["id"]), text(&proposal["state"]), proposal["needed"]);
+                println!(
+                    "{}  {}  {approvals} of {}",
+                    text(&proposal["id"]),
+                    text(&proposal["state"]),
+                    proposal["needed"]
+                );
             }
             Ok(ExitCode::SUCCESS)
         }
         ProposalCommand::Show(args) => {
             let client = AdminClient::open(&args.signed.common.layout(), args.signed.admin_key.as_ref())?;
             let (proposal, shown) = client.read(&args.id).await?;
-            if args.signed.common.json { println!("{shown}") } else { print!("{}", proposal.render()) }
+            if args.signed.common.json {
+                println!("{shown}")
+            } else {
+                print!("{}", proposal.render())
+            }
             Ok(ExitCode::SUCCESS)
         }
         ProposalCommand::Approve(args) => {
@@ -258,12 +287,18 @@ pub async fn run_proposal(command: ProposalCommand) -> Result<ExitCode> {
             let mut admins = Vec::new();
             for admin in &args.admins {
                 let (name, key) = admin.split_once('=').context("--admin takes NAME=HEXKEY")?;
-                let key: [u8; 32] = hex::decode(key)?.try_into().map_err(|_| anyhow::anyhow!("a key has 64 hex digits"))?;
-                admins.push(record::Admin { name: name.parse()?, key: Array(key) });
+                let key: [u8; 32] = hex::decode(key)?
+                    .try_into()
+                    .map_err(|_| anyhow::anyhow!("a key has 64 hex digits"))?;
+                admins.push(record::Admin {
+                    name: name.parse()?,
+                    key: Array(key),
+                });
             }
             let client = AdminClient::open(&args.signed.common.layout(), args.signed.admin_key.as_ref())?;
             let set = record::AdminSet { k: args.k, admins };
-            set.check().context("administrators need distinct names and keys, and k must be more than half of them")?;
+            set.check()
+                .context("administrators need distinct names and keys, and k must be more than half of them")?;
             print_proposal(&client.propose(Action::SetAdmins(set)).await?, args.signed.common.json)
         }
     }
@@ -335,14 +370,24 @@ pub fn plain_client(id: &str, scope: &str, key: PublicJwk) -> Result<ClientRecor
 }
 
 async fn list_clients(signed: &Signed) -> Result<ExitCode> {
-    let registry = AdminClient::open(&signed.common.layout(), signed.admin_key.as_ref())?.get("/admin/registry").await?;
+    let registry = AdminClient::open(&signed.common.layout(), signed.admin_key.as_ref())?
+        .get("/admin/registry")
+        .await?;
     if signed.common.json {
         println!("{}", json!({ "clients": registry["clients"] }));
         return Ok(ExitCode::SUCCESS);
     }
     for client in registry["clients"].as_array().into_iter().flatten() {
-        let state = if client["suspended"] == true { "suspended" } else { "active" };
-        println!("{:<24} {state:<10} {}", text(&client["client_id"]), text(&client["scope"]));
+        let state = if client["suspended"] == true {
+            "suspended"
+        } else {
+            "active"
+        };
+        println!(
+            "{:<24} {state:<10} {}",
+            text(&client["client_id"]),
+            text(&client["scope"])
+        );
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -353,7 +398,11 @@ fn print_proposal(told: &Value, as_json: bool) -> Result<ExitCode> {
     } else {
         print!("{}", text(&told["text"]));
         let approvals = told["approvals"].as_array().map_or(0, Vec::len);
-        println!("state    {} ({approvals} of {} approvals)", text(&told["state"]), told["needed"]);
+        println!(
+            "state    {} ({approvals} of {} approvals)",
+            text(&told["state"]),
+            told["needed"]
+        );
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,12 @@
 //! `quorate bench`: a system of its own under load, everything on this machine, everything durable.
 
-use crate::{client_key::ClientKey, clock, layout::{Layout, RunFile}, public, up::DEMO_CLIENT};
+use crate::{
+    client_key::ClientKey,
+    clock,
+    layout::{Layout, RunFile},
+    public,
+    up::DEMO_CLIENT,
+};
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use clap::{Args, ValueEnum};
@@ -89,7 +95,10 @@ struct System {
 /// Runs the command.
 pub async fn run(args: BenchArgs) -> Result<ExitCode> {
     let Grant::ClientCredentials = args.grant;
-    let dir = args.dir.clone().unwrap_or_else(|| std::env::temp_dir().join(format!("quorate-bench-{}", std::process::id())));
+    let dir = args
+        .dir
+        .clone()
+        .unwrap_or_else(|| std::env::temp_dir().join(format!("quorate-bench-{}", std::process::id())));
     let outcome = measure(&args, &dir).await;
     let _ = std::fs::remove_dir_all(&dir);
     let report = outcome?;
@@ -111,7 +120,11 @@ async fn measure(args: &BenchArgs, dir: &std::path::Path) -> Result<serde_json::
     }
     if let Some(number) = args.hang {
         let name = format!("custodian-{number}");
-        let id = *system.run.processes.get(&name).with_context(|| format!("there is no {name}"))?;
+        let id = *system
+            .run
+            .processes
+            .get(&name)
+            .with_context(|| format!("there is no {name}"))?;
         signal(id, rustix::process::Signal::STOP)?;
     }
     let before = system.figures().await?;
@@ -136,11 +149,18 @@ fn report(
     let mut idle_sorted = idle.latencies_us.clone();
     idle_sorted.sort_unstable();
     let tokens = sorted.len() as f64;
-    let cpu: BTreeMap<_, _> =
-        after.cpu_ms.iter().map(|(name, ms)| (name, ms - before.cpu_ms.get(name).copied().unwrap_or(0.0))).collect();
+    let cpu: BTreeMap<_, _> = after
+        .cpu_ms
+        .iter()
+        .map(|(name, ms)| (name, ms - before.cpu_ms.get(name).copied().unwrap_or(0.0)))
+        .collect();
     let total: f64 = cpu.values().sum();
     let per_token: BTreeMap<_, _> = cpu.iter().map(|(name, ms)| (name, round(ms / tokens))).collect();
-    let servers: f64 = cpu.iter().filter(|(name, _)| **name != "load-generator").map(|(_, ms)| ms).sum();
+    let servers: f64 = cpu
+        .iter()
+        .filter(|(name, _)| **name != "load-generator")
+        .map(|(_, ms)| ms)
+        .sum();
     json!({
         "grant": "client_credentials",
         "client_key": args.key_alg,
@@ -194,20 +214,44 @@ impl System {
         command
             .args(["up", "--json", "--end-with-stdin", "--data-dir"])
             .arg(dir)
-            .args(["--port", &port.to_string(), "--custodians", &args.custodians.to_string()])
-            .args(["--threshold", &args.threshold.to_string(), "--faulty", &args.faulty.to_string()])
+            .args([
+                "--port",
+                &port.to_string(),
+                "--custodians",
+                &args.custodians.to_string(),
+            ])
+            .args([
+                "--threshold",
+                &args.threshold.to_string(),
+                "--faulty",
+                &args.faulty.to_string(),
+            ])
             .args(["--link-delay", &(args.link_delay / 2).to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true);
         let mut child = command.spawn().context("cannot start the system")?;
         let mut lines = BufReader::new(child.stdout.take().context("no output")?).lines();
-        let line = lines.next_line().await?.context("the system ended before it was ready")?;
+        let line = lines
+            .next_line()
+            .await?
+            .context("the system ended before it was ready")?;
         let ready: serde_json::Value = serde_json::from_str(&line)?;
         let layout = Layout::new(dir);
         let run = layout.running()?.context("run.json is missing")?;
-        let text = |name: &str| ready[name].as_str().map(str::to_owned).context("the ready line is incomplete");
-        Ok(Self { child, layout, run, gateway: text("gateway")?, issuer: text("issuer")? })
+        let text = |name: &str| {
+            ready[name]
+                .as_str()
+                .map(str::to_owned)
+                .context("the ready line is incomplete")
+        };
+        Ok(Self {
+            child,
+            layout,
+            run,
+            gateway: text("gateway")?,
+            issuer: text("issuer")?,
+        })
     }
 
     async fn figures(&mut self) -> Result<Figures> {
@@ -223,11 +267,20 @@ impl System {
         let metrics = public::need(&public::http()?, &format!("{}/metrics", self.gateway)).await?;
         let metrics = String::from_utf8(metrics)?;
         let sum = |name: &str| -> u64 {
-            let lines = metrics.lines().filter(|line| line.split([' ', '{']).next() == Some(name));
-            lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>() as u64
+            let lines = metrics
+                .lines()
+                .filter(|line| line.split([' ', '{']).next() == Some(name));
+            lines
+                .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+                .sum::<f64>() as u64
         };
         let fsyncs = sum("quorate_gateway_fsyncs") + sum("quorate_custodian_fsyncs_total");
-        Ok(Figures { cpu_ms, rss_mib, batches: sum("quorate_batches_total"), fsyncs })
+        Ok(Figures {
+            cpu_ms,
+            rss_mib,
+            batches: sum("quorate_batches_total"),
+            fsyncs,
+        })
     }
 
     async fn stop(mut self) {
@@ -248,13 +301,21 @@ fn signal(id: u32, signal: rustix::process::Signal) -> Result<()> {
 fn cpu_of(id: u32) -> Result<f64> {
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).with_context(|| format!("process {id} is gone"))?;
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).context("unexpected /proc/<pid>/stat");
+    let ticks = |at: usize| {
+        fields
+            .get(at)
+            .and_then(|field| field.parse::<f64>().ok())
+            .context("unexpected /proc/<pid>/stat")
+    };
     Ok((ticks(11)? + ticks(12)?) * 1000.0 / rustix::param::clock_ticks_per_second() as f64)
 }
 
 fn rss_of(id: u32) -> Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("unexpected /proc/<pid>/status")?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .context("unexpected /proc/<pid>/status")?;
     let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
     Ok(round(kib / 1024.0))
 }
@@ -264,7 +325,9 @@ pub fn free_ports() -> Result<u16> {
     for _ in 0..64 {
         let first = std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
         let all_free = (0..4u16).all(|offset| {
-            first.checked_add(offset).is_some_and(|port| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok())
+            first
+                .checked_add(offset)
+                .is_some_and(|port| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok())
         });
         if all_free {
             return Ok(first);
@@ -286,13 +349,25 @@ impl Client {
         let issuer = system.issuer.clone();
         let demo = ClientKey::read(&system.layout.client_key(DEMO_CLIENT))?;
         if demo.public().alg() == alg {
-            return Ok(Self { address, issuer, id: DEMO_CLIENT.to_owned(), key: demo });
+            return Ok(Self {
+                address,
+                issuer,
+                id: DEMO_CLIENT.to_owned(),
+                key: demo,
+            });
         }
         let key = ClientKey::generate(alg)?;
         let record = crate::admin::plain_client("bench", "bench", key.public().clone())?;
         let admin = crate::admin::AdminClient::open(&system.layout, None)?;
-        admin.propose(quorate_rules::decision::Action::PutClient(record)).await?;
-        Ok(Self { address, issuer, id: "bench".to_owned(), key })
+        admin
+            .propose(quorate_rules::decision::Action::PutClient(record))
+            .await?;
+        Ok(Self {
+            address,
+            issuer,
+            id: "bench".to_owned(),
+            key,
+        })
     }
 
     async fn one_by_one(self: &Arc<Self>, count: usize) -> Result<Tally> {
@@ -369,12 +444,16 @@ impl Client {
                 false
             }
             Some((status, body, took)) if status.is_success() && body.starts_with(b"{") => {
-                tally.latencies_us.push(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+                tally
+                    .latencies_us
+                    .push(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
                 true
             }
             Some((status, body, _)) => {
                 let error: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-                let kind = error["error"].as_str().map_or_else(|| status.to_string(), str::to_owned);
+                let kind = error["error"]
+                    .as_str()
+                    .map_or_else(|| status.to_string(), str::to_owned);
                 *tally.errors.entry(kind).or_default() += 1;
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 true

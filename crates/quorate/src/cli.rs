@@ -102,7 +102,9 @@ impl Cli {
     pub fn run(self) -> Result<ExitCode> {
         let filter = tracing_subscriber::EnvFilter::try_new(&self.log_level)
             .with_context(|| format!("--log-level {:?} is no filter", self.log_level))?;
-        let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        let lines = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr);
         match self.log {
             LogForm::Json => lines.json().init(),
             LogForm::Text => lines.init(),
@@ -123,7 +125,9 @@ impl Cli {
             Command::Site(command) => one()?.block_on(site::run(command)),
             Command::Bench(args) => many()?.block_on(bench::run(args)),
             Command::Custodian(args) => {
-                let options = CustodianOptions { end_with_stdin: args.end_with_stdin };
+                let options = CustodianOptions {
+                    end_with_stdin: args.end_with_stdin,
+                };
                 one()?.block_on(quorate_custodian::run::run(&args.config, options))?;
                 Ok(ExitCode::SUCCESS)
             }
@@ -149,5 +153,6 @@ fn many() -> Result<tokio::runtime::Runtime> {
 
 /// Reads an address argument.
 pub fn address(text: &str) -> Result<SocketAddr> {
-    text.parse().with_context(|| format!("{text:?} is no address such as 127.0.0.1:8410"))
+    text.parse()
+        .with_context(|| format!("{text:?} is no address such as 127.0.0.1:8410"))
 }

@@ -8,7 +8,7 @@ use aws_lc_rs::{
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use ed25519_dalek::{Signer, SigningKey};
-use quorate_rules::{cbor::Array, jwk::PublicJwk, json::StrictObject};
+use quorate_rules::{cbor::Array, json::StrictObject, jwk::PublicJwk};
 use quorate_store::file;
 use rand_core::{OsRng, RngCore};
 use std::path::Path;
@@ -41,35 +41,54 @@ impl ClientKey {
     }
 
     fn ed25519(key: SigningKey) -> Self {
-        Self { public: PublicJwk::Ed25519(Array(key.verifying_key().to_bytes())), secret: Secret::Ed25519(key) }
+        Self {
+            public: PublicJwk::Ed25519(Array(key.verifying_key().to_bytes())),
+            secret: Secret::Ed25519(key),
+        }
     }
 
     fn p256(pair: EcdsaKeyPair, secret: Zeroizing<Vec<u8>>) -> Result<Self> {
         let point = pair.public_key().as_ref();
-        let xy = point.strip_prefix(&[4]).and_then(|xy| xy.try_into().ok()).context("not an uncompressed point")?;
-        Ok(Self { public: PublicJwk::P256(Array(xy)), secret: Secret::P256(Box::new(pair), secret) })
+        let xy = point
+            .strip_prefix(&[4])
+            .and_then(|xy| xy.try_into().ok())
+            .context("not an uncompressed point")?;
+        Ok(Self {
+            public: PublicJwk::P256(Array(xy)),
+            secret: Secret::P256(Box::new(pair), secret),
+        })
     }
 
     /// Reads a private JWK file.
     pub fn read(path: &Path) -> Result<Self> {
         let Some(bytes) = file::read_bounded(path, 16 * 1024)? else {
-            bail!("there is no client key {}; `quorate client list` shows which clients exist", path.display());
+            bail!(
+                "there is no client key {}; `quorate client list` shows which clients exist",
+                path.display()
+            );
         };
         let bytes = Zeroizing::new(bytes);
         let public = PublicJwk::parse(&bytes).with_context(|| format!("{}", path.display()))?;
         let object = StrictObject::parse(&bytes).context("not a JWK")?;
-        let secret = object.text("d").with_context(|| format!("{} is a public key; the private one is needed", path.display()))?;
+        let secret = object
+            .text("d")
+            .with_context(|| format!("{} is a public key; the private one is needed", path.display()))?;
         let secret = Zeroizing::new(B64.decode(secret).context("d is not base64url")?);
         match &public {
             PublicJwk::Ed25519(_) => {
                 let seed: [u8; 32] = secret.as_slice().try_into().context("d has 32 bytes")?;
                 let key = Self::ed25519(SigningKey::from_bytes(&seed));
-                if key.public == public { Ok(key) } else { bail!("x and d of {} do not belong together", path.display()) }
+                if key.public == public {
+                    Ok(key)
+                } else {
+                    bail!("x and d of {} do not belong together", path.display())
+                }
             }
             PublicJwk::P256(Array(xy)) => {
                 let point = [&[4u8][..], xy].concat();
-                let pair = EcdsaKeyPair::from_private_key_and_public_key(&ECDSA_P256_SHA256_FIXED_SIGNING, &secret, &point)
-                    .with_context(|| format!("x, y and d of {} do not belong together", path.display()))?;
+                let pair =
+                    EcdsaKeyPair::from_private_key_and_public_key(&ECDSA_P256_SHA256_FIXED_SIGNING, &secret, &point)
+                        .with_context(|| format!("x, y and d of {} do not belong together", path.display()))?;
                 Self::p256(pair, secret)
             }
         }
@@ -99,12 +118,18 @@ impl ClientKey {
     /// Signs a compact JWS over claims.
     pub fn sign(&self, claims: &serde_json::Value) -> Result<String> {
         let header = serde_json::json!({ "alg": self.public.alg(), "kid": self.public.thumbprint(), "typ": "JWT" });
-        let input = format!("{}.{}", B64.encode(serde_json::to_vec(&header)?), B64.encode(serde_json::to_vec(claims)?));
+        let input = format!(
+            "{}.{}",
+            B64.encode(serde_json::to_vec(&header)?),
+            B64.encode(serde_json::to_vec(claims)?)
+        );
         let signature = match &self.secret {
             Secret::Ed25519(key) => key.sign(input.as_bytes()).to_bytes().to_vec(),
-            Secret::P256(pair, _) => {
-                pair.sign(&SystemRandom::new(), input.as_bytes()).context("no signature came out")?.as_ref().to_vec()
-            }
+            Secret::P256(pair, _) => pair
+                .sign(&SystemRandom::new(), input.as_bytes())
+                .context("no signature came out")?
+                .as_ref()
+                .to_vec(),
         };
         Ok(format!("{input}.{}", B64.encode(signature)))
     }

@@ -15,7 +15,9 @@ pub async fn start(to: u16, one_way: Duration, tasks: &mut JoinSet<()>) -> Resul
     tasks.spawn(async move {
         let mut links = JoinSet::new();
         while let Ok((near, _)) = listener.accept().await {
-            let Ok(far) = TcpStream::connect(("127.0.0.1", to)).await else { continue };
+            let Ok(far) = TcpStream::connect(("127.0.0.1", to)).await else {
+                continue;
+            };
             let (_, _) = (near.set_nodelay(true), far.set_nodelay(true));
             let ((near_read, near_write), (far_read, far_write)) = (near.into_split(), far.into_split());
             links.spawn(forward(near_read, far_write, one_way));
@@ -26,11 +28,7 @@ pub async fn start(to: u16, one_way: Duration, tasks: &mut JoinSet<()>) -> Resul
     Ok(port)
 }
 
-async fn forward(
-    mut from: tokio::net::tcp::OwnedReadHalf,
-    mut to: tokio::net::tcp::OwnedWriteHalf,
-    one_way: Duration,
-) {
+async fn forward(mut from: tokio::net::tcp::OwnedReadHalf, mut to: tokio::net::tcp::OwnedWriteHalf, one_way: Duration) {
     let (sender, mut receiver) = mpsc::channel::<(Instant, Vec<u8>)>(1024);
     let write = async {
         while let Some((due, bytes)) = receiver.recv().await {
@@ -43,7 +41,12 @@ async fn forward(
     let read = async move {
         let mut buffer = vec![0; 64 * 1024];
         while let Ok(read) = from.read(&mut buffer).await {
-            if read == 0 || sender.send((Instant::now() + one_way, buffer[..read].to_vec())).await.is_err() {
+            if read == 0
+                || sender
+                    .send((Instant::now() + one_way, buffer[..read].to_vec()))
+                    .await
+                    .is_err()
+            {
                 return;
             }
         }

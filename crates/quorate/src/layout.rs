@@ -102,7 +102,10 @@ impl Layout {
         let path = self.tenant_file();
         let text = file::read_bounded(&path, 64 * 1024)?;
         let Some(text) = text else {
-            bail!("there is no tenant under {}; run `quorate up`, or name another directory with --data-dir", self.root.display());
+            bail!(
+                "there is no tenant under {}; run `quorate up`, or name another directory with --data-dir",
+                self.root.display()
+            );
         };
         let text = String::from_utf8(text).context("tenant.toml is not UTF-8")?;
         toml::from_str(&text).with_context(|| format!("{} cannot be read", path.display()))

@@ -4,7 +4,10 @@ use crate::{admin::AdminClient, cli::Common, public};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use quorate_custodian::files;
-use quorate_protocol::{message::{LogEntry, Opening}, sealing::{self, SealedBody}};
+use quorate_protocol::{
+    message::{LogEntry, Opening},
+    sealing::{self, SealedBody},
+};
 use quorate_rules::{
     body::{DecisionBody, TokenBody},
     cbor::Canonical,
@@ -91,10 +94,19 @@ impl PublicLog {
         let http = public::http()?;
         let policy = public::need(&http, &format!("{issuer}/.well-known/quorate/tlog-policy")).await?;
         let policy = String::from_utf8(policy).context("the log policy is not UTF-8")?;
-        let line = policy.lines().find_map(|line| line.strip_prefix("log ")).context("the log policy names no log")?;
-        let (key, url) = line.split_once(' ').context("the log policy gives no address for the log")?;
+        let line = policy
+            .lines()
+            .find_map(|line| line.strip_prefix("log "))
+            .context("the log policy names no log")?;
+        let (key, url) = line
+            .split_once(' ')
+            .context("the log policy gives no address for the log")?;
         let key = VerifierKey::parse(key).context("the log policy's key")?;
-        Ok(Self { http, key, url: url.trim_end_matches('/').to_owned() })
+        Ok(Self {
+            http,
+            key,
+            url: url.trim_end_matches('/').to_owned(),
+        })
     }
 
     /// Origin of the log.
@@ -108,7 +120,10 @@ impl PublicLog {
         let note = Note::parse(&bytes)?;
         note.verify(std::slice::from_ref(&self.key)).context("the checkpoint")?;
         let checkpoint = Checkpoint::parse(note.text())?;
-        anyhow::ensure!(checkpoint.origin.as_str() == self.origin(), "the checkpoint is of another log");
+        anyhow::ensure!(
+            checkpoint.origin.as_str() == self.origin(),
+            "the checkpoint is of another log"
+        );
         Ok((checkpoint, note))
     }
 
@@ -121,7 +136,10 @@ impl PublicLog {
                 return Ok((checkpoint, note));
             }
             if tokio::time::Instant::now() > deadline {
-                bail!("the checkpoint of size {} does not cover index {index}", checkpoint.size);
+                bail!(
+                    "the checkpoint of size {} does not cover index {index}",
+                    checkpoint.size
+                );
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
@@ -138,7 +156,11 @@ impl PublicLog {
     /// Leaves of one entries tile of a tree of `size`.
     async fn leaves(&self, index: u64, size: u64) -> Result<Vec<Vec<u8>>> {
         let width = size.saturating_sub(index * tile::WIDTH).min(tile::WIDTH);
-        let tile = Tile { level: None, index, width: u16::try_from(width)? };
+        let tile = Tile {
+            level: None,
+            index,
+            width: u16::try_from(width)?,
+        };
         Ok(tile::decode_bundle(&self.tile(&tile).await?, tile.width)?)
     }
 
@@ -147,11 +169,18 @@ impl PublicLog {
         let (checkpoint, note) = self.checkpoint_over(index).await?;
         let size = checkpoint.size;
         let leaves = self.leaves(index / tile::WIDTH, size).await?;
-        let bytes = leaves.get(usize::try_from(index % tile::WIDTH)?).context("the entries tile is too short")?;
+        let bytes = leaves
+            .get(usize::try_from(index % tile::WIDTH)?)
+            .context("the entries tile is too short")?;
         let proof = self.inclusion(index, size).await?;
         proof::verify_inclusion(leaf_hash(bytes), index, size, &proof, checkpoint.root)
             .context("the leaf is not in the checkpoint")?;
-        Ok(ProvenLeaf { leaf: Leaf::decode(bytes)?, size, proof, checkpoint: note })
+        Ok(ProvenLeaf {
+            leaf: Leaf::decode(bytes)?,
+            size,
+            proof,
+            checkpoint: note,
+        })
     }
 
     /// Inclusion proof from hash tiles: first learns which tiles it needs, then fetches them, then builds it.
@@ -166,7 +195,9 @@ impl PublicLog {
                 Ok(Some(proof)) => return Ok(proof),
                 Ok(None) => bail!("index {index} is not below {size}"),
                 Err(error) => {
-                    let Some(tile) = missing.get() else { bail!("the tiles do not give a proof: {error:?}") };
+                    let Some(tile) = missing.get() else {
+                        bail!("the tiles do not give a proof: {error:?}")
+                    };
                     let bytes = self.tile(&tile).await?;
                     tiles.insert(tile, bytes);
                 }
@@ -202,11 +233,19 @@ async fn list(args: ListArgs) -> Result<ExitCode> {
     rows.reverse();
     if args.common.json {
         let entries: Vec<_> = rows.iter().map(|(index, leaf)| described(*index, leaf)).collect();
-        println!("{}", json!({ "origin": log.origin(), "size": size, "root": checkpoint.root.to_base64(), "entries": entries }));
+        println!(
+            "{}",
+            json!({ "origin": log.origin(), "size": size, "root": checkpoint.root.to_base64(), "entries": entries })
+        );
     } else {
         println!("{} size {size} root {}", log.origin(), checkpoint.root.to_base64());
         for (index, leaf) in rows {
-            println!("{index:>10}  {}  {:<9} {}", leaf.time_ms, leaf.entry_type.name(), leaf.class.acr());
+            println!(
+                "{index:>10}  {}  {:<9} {}",
+                leaf.time_ms,
+                leaf.entry_type.name(),
+                leaf.class.acr()
+            );
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -232,7 +271,9 @@ async fn show(args: IndexArgs) -> Result<ExitCode> {
     let proven = PublicLog::open(&tenant.issuer).await?.leaf(args.index).await?;
     let mut shown = described(args.index, &proven.leaf);
     if layout.admin_key().exists() {
-        let bytes = AdminClient::open(&layout, None)?.get_bytes(&format!("/admin/entries/{}", args.index)).await?;
+        let bytes = AdminClient::open(&layout, None)?
+            .get_bytes(&format!("/admin/entries/{}", args.index))
+            .await?;
         let entry = LogEntry::from_canonical(&bytes).context("the gateway's entry cannot be read")?;
         let opening = open(&layout.audit_key(), args.index, &proven.leaf, &entry)?;
         if commitment(&opening.salt.0, &opening.body) != proven.leaf.commit {
@@ -271,7 +312,11 @@ fn body(entry_type: EntryType, opening: &Opening) -> Result<serde_json::Value> {
         EntryType::Decision => {
             let decision = DecisionBody::from_canonical(&opening.body)?;
             let proposal = Proposal::from_canonical(&decision.proposal)?;
-            let admins: Vec<_> = decision.approvals.iter().map(|approval| approval.admin.to_string()).collect();
+            let admins: Vec<_> = decision
+                .approvals
+                .iter()
+                .map(|approval| approval.admin.to_string())
+                .collect();
             json!({ "text": proposal.render(), "approvals": admins })
         }
         _ => json!({ "cbor": hex::encode(&opening.body.0) }),
@@ -287,7 +332,10 @@ async fn prove(args: IndexArgs) -> Result<ExitCode> {
     }
     text.push_str(&format!("\n{}", proven.checkpoint.encode()));
     if args.common.json {
-        println!("{}", json!({ "leaf": hex::encode(proven.leaf.encode()), "proof": text }));
+        println!(
+            "{}",
+            json!({ "leaf": hex::encode(proven.leaf.encode()), "proof": text })
+        );
     } else {
         print!("{text}");
     }
@@ -314,19 +362,32 @@ async fn fsck(args: FsckArgs) -> Result<ExitCode> {
             });
         }
     }
-    anyhow::ensure!(range.root() == checkpoint.root, "the entries lead to another root than the checkpoint's");
+    anyhow::ensure!(
+        range.root() == checkpoint.root,
+        "the entries lead to another root than the checkpoint's"
+    );
     let mut checked = 0u64;
-    for tile in tile::tiles_between(0, size).into_iter().filter(|tile| tile.level.is_some()) {
+    for tile in tile::tiles_between(0, size)
+        .into_iter()
+        .filter(|tile| tile.level.is_some())
+    {
         let bytes = log.tile(&tile).await?;
         let expected: Vec<u8> = (0..u64::from(tile.width))
             .filter_map(|offset| nodes.get(&(tile.level?, tile.first_entry() + offset)))
             .flat_map(|hash| hash.as_bytes().to_vec())
             .collect();
-        anyhow::ensure!(bytes == expected, "{} does not hold the hashes of its leaves", tile.path());
+        anyhow::ensure!(
+            bytes == expected,
+            "{} does not hold the hashes of its leaves",
+            tile.path()
+        );
         checked += 1;
     }
     if args.common.json {
-        println!("{}", json!({ "clean": true, "size": size, "root": checkpoint.root.to_base64(), "hash_tiles": checked }));
+        println!(
+            "{}",
+            json!({ "clean": true, "size": size, "root": checkpoint.root.to_base64(), "hash_tiles": checked })
+        );
     } else {
         println!("clean: {size} leaves lead to the signed root, {checked} hash tiles agree");
     }

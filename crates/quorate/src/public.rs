@@ -8,12 +8,19 @@ const MAX: usize = 17 << 20;
 
 /// An HTTP client for the command line.
 pub fn http() -> Result<reqwest::Client> {
-    Ok(reqwest::Client::builder().timeout(Duration::from_secs(10)).redirect(reqwest::redirect::Policy::none()).build()?)
+    Ok(reqwest::Client::builder()
+        .timeout(Duration::from_secs(10))
+        .redirect(reqwest::redirect::Policy::none())
+        .build()?)
 }
 
 /// A document; `None` if there is none.
 pub async fn get(http: &reqwest::Client, url: &str) -> Result<Option<Vec<u8>>> {
-    let mut response = http.get(url).send().await.with_context(|| format!("{url} does not answer; is it running?"))?;
+    let mut response = http
+        .get(url)
+        .send()
+        .await
+        .with_context(|| format!("{url} does not answer; is it running?"))?;
     match response.status().as_u16() {
         200 => {}
         404 => return Ok(None),

@@ -1,8 +1,11 @@
 //! The issuer site: static files. The derived ones — key set, discovery, log policy — are written from what the log itself yields,
 //! checked against genesis and nothing else; the gateway is not believed.
 
-use crate::{layout::{Layout, TenantFile}, public, supervise};
-use anyhow::{Context, Result, bail};
+use crate::{
+    layout::{Layout, TenantFile},
+    public, supervise,
+};
+use anyhow::{Context, Result};
 use axum::{
     Router,
     extract::State,
@@ -11,7 +14,10 @@ use axum::{
 };
 use clap::{Args, Subcommand};
 use quorate_protocol::{Committee, batch, message::Follow, tip::Tip};
-use quorate_rules::{cbor::{Array, Canonical}, jwk::PublicJwk};
+use quorate_rules::{
+    cbor::{Array, Canonical},
+    jwk::PublicJwk,
+};
 use quorate_store::file;
 use quorate_tlog::{hash::Hash, note::VerifierKey, proof::verify_consistency};
 use serde_json::json;
@@ -61,7 +67,10 @@ pub async fn run(command: SiteCommand) -> Result<ExitCode> {
             if args.common.json {
                 println!("{}", json!({ "written": args.dir }));
             } else {
-                println!("wrote the issuer site to {}; any static host serves it over https", args.dir.display());
+                println!(
+                    "wrote the issuer site to {}; any static host serves it over https",
+                    args.dir.display()
+                );
             }
         }
     }
@@ -80,7 +89,8 @@ pub struct VerifiedKeys {
 /// Fetches the certificate of the keys and checks it: genesis is ours, the entries lead to a head that a quorum certified.
 pub async fn fetch_keys(layout: &Layout, tenant: &TenantFile) -> Result<VerifiedKeys> {
     let genesis = file::read_bounded(&layout.genesis(), 1 << 20)?.context("genesis.cbor is missing")?;
-    let committee = Committee::from_genesis(&genesis).map_err(|_| anyhow::anyhow!("genesis.cbor is not a genesis document"))?;
+    let committee =
+        Committee::from_genesis(&genesis).map_err(|_| anyhow::anyhow!("genesis.cbor is not a genesis document"))?;
     let http = public::http()?;
     let url = format!("{}/log/{}/keys", tenant.gateway, committee.log());
     let bytes = public::need(&http, &url).await?;
@@ -89,14 +99,18 @@ pub async fn fetch_keys(layout: &Layout, tenant: &TenantFile) -> Result<Verified
 
 /// Checks the certificate of the keys against genesis.
 pub fn verify_keys(committee: &Committee, bytes: &[u8]) -> Result<VerifiedKeys> {
-    let bad = |what: &str| anyhow::anyhow!("the certificate of the keys does not hold: {what}; do not publish these keys");
+    let bad =
+        |what: &str| anyhow::anyhow!("the certificate of the keys does not hold: {what}; do not publish these keys");
     let proof = Follow::from_canonical(bytes).map_err(|_| bad("it cannot be read"))?;
     let tip = batch::follow(&Tip::empty(), committee, &proof.entries).map_err(|_| bad("the entries do not fold"))?;
     let founded = proof.entries.first().and_then(|entry| entry.opening.as_ref());
     if founded.is_none_or(|opening| opening.body.as_ref() != committee.genesis()) {
         return Err(bad("another genesis"));
     }
-    let quorum = proof.certificate.verify(committee).map_err(|_| bad("too few custodians vouch"))?;
+    let quorum = proof
+        .certificate
+        .verify(committee)
+        .map_err(|_| bad("too few custodians vouch"))?;
     let hashes: Vec<Hash> = proof.consistency.iter().map(|hash| Hash::from(hash.0)).collect();
     let (own, certified) = (tip.head(), quorum.head());
     verify_consistency(own.size, own.root, certified.size, certified.root, &hashes)
@@ -104,7 +118,10 @@ pub fn verify_keys(committee: &Committee, bytes: &[u8]) -> Result<VerifiedKeys> 
     let keys = tip.registry().keys().ok_or_else(|| bad("no keys entry"))?;
     let Array(log) = keys.log_key;
     let log = VerifierKey::ed25519(committee.origin(), &log).map_err(|_| bad("log key"))?;
-    Ok(VerifiedKeys { token: PublicJwk::Ed25519(keys.token_key), log })
+    Ok(VerifiedKeys {
+        token: PublicJwk::Ed25519(keys.token_key),
+        log,
+    })
 }
 
 /// Writes the derived files and the landing page.
@@ -132,7 +149,10 @@ pub async fn write(layout: &Layout, tenant: &TenantFile, dir: &Path) -> Result<(
     });
     let discovery = serde_json::to_string_pretty(&discovery)? + "\n";
     let jwks = format!("{{\"keys\":[{}]}}\n", keys.token.to_json());
-    let log_url = format!("{gateway}/{}", keys.log.name().split_once('/').map_or("log/1", |(_, path)| path));
+    let log_url = format!(
+        "{gateway}/{}",
+        keys.log.name().split_once('/').map_or("log/1", |(_, path)| path)
+    );
     let policy = format!("log {} {log_url}\nquorum none\n", keys.log);
     for (name, text) in [
         (".well-known/openid-configuration", discovery.as_str()),
@@ -163,7 +183,11 @@ fn landing(tenant: &TenantFile, keys: &VerifiedKeys) -> String {
         t = tenant.threshold,
         n = tenant.custodians,
         kid = keys.token.thumbprint(),
-        demo = if tenant.demo { "<p>A demonstration: all custodians run on one machine, so they are not independent.</p>\n" } else { "" },
+        demo = if tenant.demo {
+            "<p>A demonstration: all custodians run on one machine, so they are not independent.</p>\n"
+        } else {
+            ""
+        },
     )
 }
 
@@ -187,7 +211,9 @@ async fn page(State(dir): State<Arc<PathBuf>>, method: axum::http::Method, uri: 
         "" => "index.html",
         path => path,
     };
-    let sound = path.split('/').all(|part| !part.is_empty() && part != "." && part != ".." && !part.contains('\\'));
+    let sound = path
+        .split('/')
+        .all(|part| !part.is_empty() && part != "." && part != ".." && !part.contains('\\'));
     if !sound || path.len() > 200 {
         return StatusCode::NOT_FOUND.into_response();
     }
@@ -195,7 +221,9 @@ async fn page(State(dir): State<Arc<PathBuf>>, method: axum::http::Method, uri: 
         return StatusCode::NOT_FOUND.into_response();
     };
     let kind = match path {
-        "jwks.json" | ".well-known/openid-configuration" | ".well-known/oauth-authorization-server" => "application/json",
+        "jwks.json" | ".well-known/openid-configuration" | ".well-known/oauth-authorization-server" => {
+            "application/json"
+        }
         path if path.ends_with(".html") => "text/html; charset=utf-8",
         _ => "text/plain; charset=utf-8",
     };
@@ -204,7 +232,10 @@ async fn page(State(dir): State<Arc<PathBuf>>, method: axum::http::Method, uri: 
         (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=60")),
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'")),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
+        ),
         (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
     ];
     (headers, bytes).into_response()

@@ -21,16 +21,28 @@ pub async fn run(args: StatusArgs) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let quorum = &status["quorum"];
-    println!("{}  {}", status["issuer"].as_str().unwrap_or("?"), if status["ready"] == true { "ready" } else { "NOT READY" });
-    println!("log {} size {} view {} published {}", status["origin"], status["size"], status["view"], status["published"]);
+    println!(
+        "{}  {}",
+        status["issuer"].as_str().unwrap_or("?"),
+        if status["ready"] == true { "ready" } else { "NOT READY" }
+    );
+    println!(
+        "log {} size {} view {} published {}",
+        status["origin"], status["size"], status["view"], status["published"]
+    );
     println!(
         "{} of {} custodians sign, {} vote now, margin {}",
         quorum["threshold"], quorum["custodians"], status["voting"], status["margin"]
     );
-    println!("{:<14} {:<8} {:<9} {:>10} {:>6} {:>6} {:>5}  last seen", "custodian", "link", "standing", "size", "view", "epoch", "inc");
+    println!(
+        "{:<14} {:<8} {:<9} {:>10} {:>6} {:>6} {:>5}  last seen",
+        "custodian", "link", "standing", "size", "view", "epoch", "inc"
+    );
     for custodian in status["custodians"].as_array().into_iter().flatten() {
         let seen = custodian["last_seen_ms"].as_u64().filter(|ms| *ms > 0);
-        let ago = seen.map_or("never".to_owned(), |ms| format!("{:.1} s ago", clock::now_ms().saturating_sub(ms) as f64 / 1000.0));
+        let ago = seen.map_or("never".to_owned(), |ms| {
+            format!("{:.1} s ago", clock::now_ms().saturating_sub(ms) as f64 / 1000.0)
+        });
         println!(
             "{:<14} {:<8} {:<9} {:>10} {:>6} {:>6} {:>5}  {ago}{}",
             custodian["name"].as_str().unwrap_or("?"),

@@ -19,8 +19,13 @@ pub fn stop_signal(end_with_stdin: bool) -> watch::Receiver<bool> {
     let (stop, stopped) = watch::channel(false);
     tokio::task::spawn(async move {
         let signal = |kind| tokio::signal::unix::signal(kind);
-        let kinds = (tokio::signal::unix::SignalKind::terminate(), tokio::signal::unix::SignalKind::interrupt());
-        let (Ok(mut term), Ok(mut int)) = (signal(kinds.0), signal(kinds.1)) else { return };
+        let kinds = (
+            tokio::signal::unix::SignalKind::terminate(),
+            tokio::signal::unix::SignalKind::interrupt(),
+        );
+        let (Ok(mut term), Ok(mut int)) = (signal(kinds.0), signal(kinds.1)) else {
+            return;
+        };
         let stdin = async {
             if !end_with_stdin {
                 return std::future::pending().await;
@@ -71,7 +76,10 @@ impl Parts {
 
     /// Process ids by name.
     pub fn ids(&self) -> BTreeMap<String, u32> {
-        self.running.iter().filter_map(|(name, (_, child, _))| Some((name.clone(), child.id()?))).collect()
+        self.running
+            .iter()
+            .filter_map(|(name, (_, child, _))| Some((name.clone(), child.id()?)))
+            .collect()
     }
 
     /// Starts again what has ended; returns the names of what was.
@@ -98,12 +106,25 @@ impl Parts {
         let mut names: Vec<String> = self.running.keys().cloned().collect();
         names.sort_by_key(|name| name != "gateway");
         for name in names {
-            let Some((_, mut child, _)) = self.running.remove(&name) else { continue };
+            let Some((_, mut child, _)) = self.running.remove(&name) else {
+                continue;
+            };
             drop(child.stdin.take());
             if name == "gateway" {
                 wait(&mut child).await;
             } else {
-                self.running.insert(name, (Part { name: String::new(), arguments: Vec::new(), log: PathBuf::new() }, child, STOP));
+                self.running.insert(
+                    name,
+                    (
+                        Part {
+                            name: String::new(),
+                            arguments: Vec::new(),
+                            log: PathBuf::new(),
+                        },
+                        child,
+                        STOP,
+                    ),
+                );
             }
         }
         for (_, mut child, _) in self.running.into_values() {

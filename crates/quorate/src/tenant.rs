@@ -1,8 +1,14 @@
 //! Making a tenant: keys for every part in its own directory, genesis, configuration files. What `up` writes anybody can write.
 
-use crate::{clock, layout::{Layout, TenantFile}};
+use crate::{
+    clock,
+    layout::{Layout, TenantFile},
+};
 use anyhow::{Context, Result, bail};
-use ed25519_dalek::{SigningKey, pkcs8::{DecodePrivateKey, EncodePrivateKey, spki::der::pem::LineEnding}};
+use ed25519_dalek::{
+    SigningKey,
+    pkcs8::{DecodePrivateKey, EncodePrivateKey, spki::der::pem::LineEnding},
+};
 use quorate_custodian::files;
 use quorate_protocol::{Committee, envelope::EnvelopeKey, sealing::generate_audit_key};
 use quorate_rules::{
@@ -36,7 +42,9 @@ pub fn make(layout: &Layout, tenant: &TenantFile) -> Result<()> {
 
     let admin = SigningKey::generate(&mut OsRng);
     std::fs::create_dir_all(layout.root().join("admin"))?;
-    let pem = admin.to_pkcs8_pem(LineEnding::LF).context("the administrator's key cannot be written")?;
+    let pem = admin
+        .to_pkcs8_pem(LineEnding::LF)
+        .context("the administrator's key cannot be written")?;
     file::write_secret(&layout.admin_key(), pem.as_bytes())?;
     let (audit_secret, audit_public) = generate_audit_key(&mut OsRng);
     files::write_key(&layout.audit_key(), &audit_secret)?;
@@ -52,7 +60,10 @@ pub fn make(layout: &Layout, tenant: &TenantFile) -> Result<()> {
         custodians,
         admins: AdminSet {
             k: 1,
-            admins: vec![Admin { name: PartyName::new(ADMIN)?, key: Array(admin.verifying_key().to_bytes()) }],
+            admins: vec![Admin {
+                name: PartyName::new(ADMIN)?,
+                key: Array(admin.verifying_key().to_bytes()),
+            }],
         },
         gateways: vec![GatewayRecord {
             name: PartyName::new(GATEWAY)?,
@@ -68,11 +79,18 @@ pub fn make(layout: &Layout, tenant: &TenantFile) -> Result<()> {
     if Committee::from_genesis(&bytes).is_err() {
         bail!("the genesis document is not sound; this is a fault of quorate");
     }
-    for place in (1..=rule.custodians()).map(|number| layout.custodian(number)).chain([gateway]) {
+    for place in (1..=rule.custodians())
+        .map(|number| layout.custodian(number))
+        .chain([gateway])
+    {
         file::write_whole(&place.join("genesis.cbor"), &bytes, file::Durability::Now)?;
     }
     file::write_whole(&layout.genesis(), &bytes, file::Durability::Now)?;
-    file::write_whole(&layout.tenant_file(), toml::to_string(tenant)?.as_bytes(), file::Durability::Now)?;
+    file::write_whole(
+        &layout.tenant_file(),
+        toml::to_string(tenant)?.as_bytes(),
+        file::Durability::Now,
+    )?;
     Ok(())
 }
 
@@ -103,7 +121,11 @@ pub fn configure(layout: &Layout, tenant: &TenantFile, link_of: impl Fn(u16) -> 
         port(1)?,
         port(2)?
     );
-    file::write_whole(&layout.gateway().join("gateway.toml"), gateway.as_bytes(), file::Durability::Now)?;
+    file::write_whole(
+        &layout.gateway().join("gateway.toml"),
+        gateway.as_bytes(),
+        file::Durability::Now,
+    )?;
     for number in 1..=tenant.custodians {
         let custodian = format!(
             "number = {number}\ngenesis = \"genesis.cbor\"\nidentity_key = \"identity.key\"\n\
@@ -120,7 +142,10 @@ pub fn configure(layout: &Layout, tenant: &TenantFile, link_of: impl Fn(u16) -> 
 /// Reads an administrator's key, PKCS#8 PEM.
 pub fn read_admin_key(path: &Path) -> Result<SigningKey> {
     let Some(pem) = file::read_bounded(path, 16 * 1024)? else {
-        bail!("there is no administrator key {}; name one with --admin-key", path.display());
+        bail!(
+            "there is no administrator key {}; name one with --admin-key",
+            path.display()
+        );
     };
     let pem = zeroize::Zeroizing::new(pem);
     let pem = std::str::from_utf8(&pem).context("the administrator's key is not PEM")?;

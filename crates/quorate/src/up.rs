@@ -4,8 +4,7 @@
 use crate::{
     admin::{AdminClient, plain_client},
     client_key::ClientKey,
-    clock,
-    delay,
+    clock, delay,
     layout::{Layout, RunFile, TenantFile},
     public, site,
     supervise::{self, Part, Parts},
@@ -70,7 +69,11 @@ pub async fn run(args: UpArgs, log_level: &str, log: &str) -> Result<ExitCode> {
             println!("{text}");
         }
     };
-    say(if new { "making a demo tenant" } else { "resuming the tenant" });
+    say(if new {
+        "making a demo tenant"
+    } else {
+        "resuming the tenant"
+    });
     let mut proxies = JoinSet::new();
     let links = links(&tenant, args.link_delay, &mut proxies).await?;
     tenant::configure(&layout, &tenant, |number| links[usize::from(number) - 1])?;
@@ -115,11 +118,17 @@ fn open_or_make(layout: &Layout, args: &UpArgs) -> Result<(TenantFile, bool)> {
     let foreign = layout.root().exists() && layout.root().read_dir()?.next().is_some() && !layout.genesis().exists();
     let half_made = layout.root().join("admin").exists();
     if foreign && !half_made {
-        bail!("{} is not empty and holds no tenant; name another --data-dir", layout.root().display());
+        bail!(
+            "{} is not empty and holds no tenant; name another --data-dir",
+            layout.root().display()
+        );
     }
     let tenant = TenantFile {
         issuer,
-        gateway: format!("http://localhost:{}", args.port.checked_add(1).context("--port is too high")?),
+        gateway: format!(
+            "http://localhost:{}",
+            args.port.checked_add(1).context("--port is too high")?
+        ),
         port: args.port,
         custodians: args.custodians,
         threshold: args.threshold,
@@ -151,31 +160,61 @@ fn parts(layout: &Layout, tenant: &TenantFile, log_level: &str, log: &str) -> Re
     let part = |name: String, arguments: Vec<String>| {
         let common = ["--log", log, "--log-level", log_level, "--"].map(str::to_owned);
         let [form, form_value, level, level_value, _] = common;
-        let arguments = [vec![form, form_value, level, level_value], arguments, vec!["--end-with-stdin".to_owned()]].concat();
-        Part { log: logs.join(format!("{name}.log")), name, arguments }
+        let arguments = [
+            vec![form, form_value, level, level_value],
+            arguments,
+            vec!["--end-with-stdin".to_owned()],
+        ]
+        .concat();
+        Part {
+            log: logs.join(format!("{name}.log")),
+            name,
+            arguments,
+        }
     };
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     let mut parts = vec![
-        part("gateway".to_owned(), [words(&["gateway", "--config"]), vec![text(root.join("gateway/gateway.toml"))]].concat()),
+        part(
+            "gateway".to_owned(),
+            [
+                words(&["gateway", "--config"]),
+                vec![text(root.join("gateway/gateway.toml"))],
+            ]
+            .concat(),
+        ),
         part(
             "site".to_owned(),
             [
                 words(&["site", "serve", "--listen"]),
-                vec![format!("127.0.0.1:{}", tenant.port), "--dir".to_owned(), text(root.join("site"))],
+                vec![
+                    format!("127.0.0.1:{}", tenant.port),
+                    "--dir".to_owned(),
+                    text(root.join("site")),
+                ],
             ]
             .concat(),
         ),
     ];
     for number in 1..=tenant.custodians {
         let config = text(root.join(format!("custodian-{number}/custodian.toml")));
-        parts.push(part(format!("custodian-{number}"), [words(&["custodian-of-up", "--config"]), vec![config]].concat()));
+        parts.push(part(
+            format!("custodian-{number}"),
+            [words(&["custodian-of-up", "--config"]), vec![config]].concat(),
+        ));
     }
     Ok(parts)
 }
 
 fn write_run_file(layout: &Layout, parts: &Parts) -> Result<()> {
-    let run = RunFile { up: std::process::id(), processes: parts.ids() };
-    Ok(file::write_whole(&layout.run_file(), &serde_json::to_vec_pretty(&run)?, file::Durability::Later)?)
+    let run = RunFile {
+        up: std::process::id(),
+        processes: parts.ids(),
+    };
+    Ok(file::write_whole(
+        &layout.run_file(),
+        &serde_json::to_vec_pretty(&run)?,
+        file::Durability::Later,
+    )?)
 }
 
 /// Starts again what has ended, for ever; returns only an error of its own.
@@ -185,7 +224,11 @@ async fn watch_over(layout: &Layout, parts: &mut Parts) -> anyhow::Error {
         match parts.restart_ended().await {
             Ok(restarted) if restarted.is_empty() => {}
             Ok(restarted) => {
-                eprintln!("restarted {}; see {}/logs", restarted.join(", "), layout.root().display());
+                eprintln!(
+                    "restarted {}; see {}/logs",
+                    restarted.join(", "),
+                    layout.root().display()
+                );
                 if let Err(error) = write_run_file(layout, parts) {
                     return error;
                 }
@@ -205,7 +248,10 @@ async fn prepare(layout: &Layout, tenant: &TenantFile, say: &impl Fn(&str)) -> R
             let size = status["size"].as_u64().unwrap_or(0);
             let step = match (status["ready"] == true, size) {
                 (true, _) => "ready".to_owned(),
-                (false, 0) => format!("{} of {} custodians linked and voting; keys are made by all together", status["voting"], tenant.custodians),
+                (false, 0) => format!(
+                    "{} of {} custodians linked and voting; keys are made by all together",
+                    status["voting"], tenant.custodians
+                ),
                 (false, _) => format!("{} of {} custodians voting", status["voting"], tenant.custodians),
             };
             if step != said {
@@ -217,7 +263,11 @@ async fn prepare(layout: &Layout, tenant: &TenantFile, say: &impl Fn(&str)) -> R
             }
         }
         if tokio::time::Instant::now() > deadline {
-            bail!("the system was not ready after {} s; see {}/logs", START.as_secs(), layout.root().display());
+            bail!(
+                "the system was not ready after {} s; see {}/logs",
+                START.as_secs(),
+                layout.root().display()
+            );
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -232,7 +282,11 @@ async fn register_demo_client(layout: &Layout, say: &impl Fn(&str)) -> Result<()
     }
     let admin = AdminClient::open(layout, None)?;
     let registry = admin.get("/admin/registry").await?;
-    let known = registry["clients"].as_array().into_iter().flatten().any(|client| client["client_id"] == DEMO_CLIENT);
+    let known = registry["clients"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .any(|client| client["client_id"] == DEMO_CLIENT);
     if known {
         return Ok(());
     }
@@ -244,7 +298,13 @@ async fn register_demo_client(layout: &Layout, say: &impl Fn(&str)) -> Result<()
         key.write(&place)?;
         key
     };
-    admin.propose(Action::PutClient(plain_client(DEMO_CLIENT, DEMO_SCOPE, key.public().clone())?)).await?;
+    admin
+        .propose(Action::PutClient(plain_client(
+            DEMO_CLIENT,
+            DEMO_SCOPE,
+            key.public().clone(),
+        )?))
+        .await?;
     say(&format!("  registered {DEMO_CLIENT} by a signed decision"));
     Ok(())
 }

@@ -47,10 +47,17 @@ pub async fn run(args: VerifyArgs) -> Result<ExitCode> {
         Some(issuer) => issuer.clone(),
         None => args.common.layout().tenant()?.issuer,
     };
-    let token = if args.token == "-" { std::io::read_to_string(std::io::stdin())? } else { args.token.clone() };
+    let token = if args.token == "-" {
+        std::io::read_to_string(std::io::stdin())?
+    } else {
+        args.token.clone()
+    };
     let audience = args.audience.clone().unwrap_or_else(|| issuer.clone());
     let checks = check(token.trim(), &issuer, &audience).await;
-    let failed = checks.iter().find(|check| check.outcome.is_err()).map(|check| check.name);
+    let failed = checks
+        .iter()
+        .find(|check| check.outcome.is_err())
+        .map(|check| check.name);
     if args.common.json {
         let list: Vec<_> = checks
             .iter()
@@ -62,7 +69,10 @@ pub async fn run(args: VerifyArgs) -> Result<ExitCode> {
                 json!({ "check": check.name, "ok": ok, "detail": text })
             })
             .collect();
-        println!("{}", json!({ "valid": failed.is_none(), "failed": failed, "checks": list }));
+        println!(
+            "{}",
+            json!({ "valid": failed.is_none(), "failed": failed, "checks": list })
+        );
     } else {
         for check in &checks {
             match &check.outcome {
@@ -102,8 +112,16 @@ async fn check(token: &str, issuer: &str, audience: &str) -> Vec<Check> {
         && run("issuer", equal("iss", parts.claims.text("iss"), issuer))
         && run("audience", equal("aud", parts.claims.text("aud"), audience))
         && run("times", check_times(&parts, clock::now_ms() / 1000))
-        && run("signature", check_signature(&parts, issuer).await.map_err(|error| format!("{error:#}")))
-        && run("log", check_log(&parts, issuer).await.map_err(|error| format!("{error:#}")));
+        && run(
+            "signature",
+            check_signature(&parts, issuer)
+                .await
+                .map_err(|error| format!("{error:#}")),
+        )
+        && run(
+            "log",
+            check_log(&parts, issuer).await.map_err(|error| format!("{error:#}")),
+        );
     checks
 }
 
@@ -112,7 +130,12 @@ fn take_apart(token: &str) -> Option<Parts<'_>> {
     let (header, claims) = signing_input.split_once('.')?;
     let object = |part: &str| StrictObject::parse(&B64.decode(part).ok()?);
     let signature = B64.decode(signature).ok()?;
-    Some(Parts { signing_input, header: object(header)?, claims: object(claims)?, signature })
+    Some(Parts {
+        signing_input,
+        header: object(header)?,
+        claims: object(claims)?,
+        signature,
+    })
 }
 
 fn check_type(parts: &Parts<'_>) -> Result<String, String> {
@@ -143,27 +166,54 @@ fn check_times(parts: &Parts<'_>, now_s: u64) -> Result<String, String> {
 async fn check_signature(parts: &Parts<'_>, issuer: &str) -> Result<String> {
     let http = public::http()?;
     let discovery = public::json(&http, &format!("{issuer}/.well-known/openid-configuration")).await?;
-    anyhow::ensure!(discovery["issuer"] == issuer, "the discovery document names another issuer");
-    let jwks_uri = discovery["jwks_uri"].as_str().context("no jwks_uri in the discovery document")?;
+    anyhow::ensure!(
+        discovery["issuer"] == issuer,
+        "the discovery document names another issuer"
+    );
+    let jwks_uri = discovery["jwks_uri"]
+        .as_str()
+        .context("no jwks_uri in the discovery document")?;
     let jwks = public::json(&http, jwks_uri).await?;
     let kid = parts.header.text("kid").context("the header names no kid")?;
     let keys = jwks["keys"].as_array().context("the key set has no keys")?;
-    let key = keys.iter().find(|key| key["kid"] == kid).with_context(|| format!("no key {kid} in the key set"))?;
+    let key = keys
+        .iter()
+        .find(|key| key["kid"] == kid)
+        .with_context(|| format!("no key {kid} in the key set"))?;
     let key = PublicJwk::parse(&serde_json::to_vec(key)?)?;
-    anyhow::ensure!(parts.header.text("alg") == Some(key.alg()), "alg is not that of the key");
-    anyhow::ensure!(key.verify(parts.signing_input.as_bytes(), &parts.signature), "the signature does not verify");
+    anyhow::ensure!(
+        parts.header.text("alg") == Some(key.alg()),
+        "alg is not that of the key"
+    );
+    anyhow::ensure!(
+        key.verify(parts.signing_input.as_bytes(), &parts.signature),
+        "the signature does not verify"
+    );
     Ok(format!("{} by key {kid}", key.alg()))
 }
 
 async fn check_log(parts: &Parts<'_>, issuer: &str) -> Result<String> {
-    let tlx = parts.claims.text("tlx").context("the token names no place in the log (tlx)")?;
+    let tlx = parts
+        .claims
+        .text("tlx")
+        .context("the token names no place in the log (tlx)")?;
     let (log, index) = tlx.split_once('/').context("tlx is not <log>/<index>")?;
     let index: u64 = index.parse().context("tlx is not <log>/<index>")?;
     let public = PublicLog::open(issuer).await?;
-    anyhow::ensure!(public.origin().ends_with(&format!("/log/{log}")), "tlx names another log than the policy");
+    anyhow::ensure!(
+        public.origin().ends_with(&format!("/log/{log}")),
+        "tlx names another log than the policy"
+    );
     let proven = public.leaf(index).await?;
     anyhow::ensure!(proven.leaf.entry_type == EntryType::Token, "the leaf is no token");
     let expected = token_hash(parts.signing_input.as_bytes());
-    anyhow::ensure!(proven.leaf.token_hash == expected, "the leaf at {tlx} is of another token");
-    Ok(format!("leaf {index} of {} in the checkpoint of size {}", public.origin(), proven.size))
+    anyhow::ensure!(
+        proven.leaf.token_hash == expected,
+        "the leaf at {tlx} is of another token"
+    );
+    Ok(format!(
+        "leaf {index} of {} in the checkpoint of size {}",
+        public.origin(),
+        proven.size
+    ))
 }

@@ -25,12 +25,18 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 fn allow(app: &App, method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Result<(), Response> {
-    let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let header = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let registry = Arc::clone(&app.seen.borrow().registry);
     let parts = (method.as_str(), uri.path(), body);
     match admin::authenticate(&registry, header, parts, clock::now_ms()) {
         Some(_) => Ok(()),
-        None => Err(fail(StatusCode::UNAUTHORIZED, "sign this request with an administrator's key; see docs/OPERATING.md")),
+        None => Err(fail(
+            StatusCode::UNAUTHORIZED,
+            "sign this request with an administrator's key; see docs/OPERATING.md",
+        )),
     }
 }
 
@@ -40,9 +46,10 @@ fn fail(status: StatusCode, what: &str) -> Response {
 
 fn failed(error: &AdminError) -> Response {
     match error {
-        AdminError::Refused(refusal) => {
-            json(StatusCode::CONFLICT, &json!({ "error": error.to_string(), "refusal": refusal.code() }))
-        }
+        AdminError::Refused(refusal) => json(
+            StatusCode::CONFLICT,
+            &json!({ "error": error.to_string(), "refusal": refusal.code() }),
+        ),
         AdminError::Unknown => fail(StatusCode::NOT_FOUND, &error.to_string()),
         AdminError::Store(_) => fail(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     }
@@ -95,7 +102,10 @@ pub(super) async fn list(State(app): State<Arc<App>>, method: Method, uri: Uri, 
     }
     match tokio::task::block_in_place(|| admin::list(app.store.as_ref())) {
         Ok(all) => {
-            let all: Vec<_> = all.iter().map(|open| described(open, &app, state_of(open, &app))).collect();
+            let all: Vec<_> = all
+                .iter()
+                .map(|open| described(open, &app, state_of(open, &app)))
+                .collect();
             json(StatusCode::OK, &json!({ "proposals": all }))
         }
         Err(error) => failed(&error),
@@ -141,10 +151,16 @@ pub(super) async fn approve(
     let read = || -> Option<Approval> {
         let body: ApprovalBody = serde_json::from_slice(&body).ok()?;
         let signature = hex::decode(body.signature).ok()?.try_into().ok()?;
-        Some(Approval { admin: PartyName::new(body.admin).ok()?, signature: Array(signature) })
+        Some(Approval {
+            admin: PartyName::new(body.admin).ok()?,
+            signature: Array(signature),
+        })
     };
     let Some(approval) = read() else {
-        return fail(StatusCode::BAD_REQUEST, "expected {\"admin\": name, \"signature\": 128 hex digits}");
+        return fail(
+            StatusCode::BAD_REQUEST,
+            "expected {\"admin\": name, \"signature\": 128 hex digits}",
+        );
     };
     let registry = Arc::clone(&app.seen.borrow().registry);
     let open = match tokio::task::block_in_place(|| admin::approve(app.store.as_ref(), &registry, &id, approval)) {
@@ -156,8 +172,20 @@ pub(super) async fn approve(
     }
     let (reply, outcome) = oneshot::channel();
     let order = Order::Decision(open.body.clone());
-    if app.requests.send(Request { order, since_ms: clock::now_ms(), reply }).await.is_err() {
-        return fail(StatusCode::SERVICE_UNAVAILABLE, "the gateway is stopping; the proposal stays open");
+    if app
+        .requests
+        .send(Request {
+            order,
+            since_ms: clock::now_ms(),
+            reply,
+        })
+        .await
+        .is_err()
+    {
+        return fail(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the gateway is stopping; the proposal stays open",
+        );
     }
     match outcome.await {
         Ok(Reply::Logged) => {
@@ -167,10 +195,14 @@ pub(super) async fn approve(
             }
             json(StatusCode::ACCEPTED, &described(&open, &app, "logged"))
         }
-        Ok(Reply::Refused(code)) => {
-            json(StatusCode::CONFLICT, &json!({ "error": format!("refused: {code}"), "refusal": code }))
-        }
-        _ => fail(StatusCode::SERVICE_UNAVAILABLE, "too few custodians answered; the proposal stays open, approve again"),
+        Ok(Reply::Refused(code)) => json(
+            StatusCode::CONFLICT,
+            &json!({ "error": format!("refused: {code}"), "refusal": code }),
+        ),
+        _ => fail(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too few custodians answered; the proposal stays open, approve again",
+        ),
     }
 }
 

@@ -46,7 +46,10 @@ pub(super) async fn token(State(app): State<Arc<App>>, headers: HeaderMap, body:
 }
 
 async fn issue(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<Token, OAuthError> {
-    let form_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let form_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let form_type = form_type.split(';').next().unwrap_or_default().trim();
     if !form_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return Err(oauth::bad_form("the body must be application/x-www-form-urlencoded"));
@@ -59,22 +62,36 @@ async fn issue(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<Token, OAu
         (seen.ready, Arc::clone(&seen.registry))
     };
     if !ready {
-        return Err(OAuthError::unavailable("too few custodians are reachable; try again shortly"));
+        return Err(OAuthError::unavailable(
+            "too few custodians are reachable; try again shortly",
+        ));
     }
     let evidence = Evidence::ClientKey(request.assertion.clone());
     let grant = judge(&registry, &evidence, clock::now_ms()).map_err(oauth::told)?;
     oauth::check_unsigned(&request, &grant)?;
     let traceparent = headers.get("traceparent").and_then(|value| value.to_str().ok());
     let traceparent = traceparent.filter(|value| is_traceparent(value)).map(str::to_owned);
-    let order = Order::Token { evidence, judged: Some((registry.root(), grant)), traceparent };
+    let order = Order::Token {
+        evidence,
+        judged: Some((registry.root(), grant)),
+        traceparent,
+    };
     wait(app, order, &request).await
 }
 
 async fn wait(app: &App, order: Order, request: &TokenRequest) -> Result<Token, OAuthError> {
     let (reply, outcome) = oneshot::channel();
-    match app.requests.try_send(Request { order, since_ms: clock::now_ms(), reply }) {
+    match app.requests.try_send(Request {
+        order,
+        since_ms: clock::now_ms(),
+        reply,
+    }) {
         Ok(()) => {}
-        Err(TrySendError::Full(_)) => return Err(OAuthError::unavailable("too many requests are waiting; try again shortly")),
+        Err(TrySendError::Full(_)) => {
+            return Err(OAuthError::unavailable(
+                "too many requests are waiting; try again shortly",
+            ));
+        }
         Err(TrySendError::Closed(_)) => return Err(OAuthError::unavailable("the gateway is stopping")),
     }
     match outcome.await {
@@ -87,22 +104,27 @@ async fn wait(app: &App, order: Order, request: &TokenRequest) -> Result<Token, 
             || OAuthError::unavailable("the custodians could not sign; try again"),
             oauth::told,
         )),
-        Ok(Reply::Logged | Reply::Unavailable) | Err(_) => {
-            Err(OAuthError::unavailable("too few custodians answered; try again with a new assertion"))
-        }
+        Ok(Reply::Logged | Reply::Unavailable) | Err(_) => Err(OAuthError::unavailable(
+            "too few custodians answered; try again with a new assertion",
+        )),
     }
 }
 
 /// W3C Trace Context: `00-<32 hex>-<16 hex>-<2 hex>`.
 fn is_traceparent(value: &str) -> bool {
     let parts: Vec<&str> = value.split('-').collect();
-    let hex = |part: &str, len: usize| part.len() == len && part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    let hex = |part: &str, len: usize| {
+        part.len() == len && part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    };
     matches!(parts.as_slice(), [version, trace, span, flags]
         if hex(version, 2) && hex(trace, 32) && hex(span, 16) && hex(flags, 2))
 }
 
 fn told(error: &OAuthError) -> Response {
-    let body = ErrorBody { error: error.error, error_description: &error.description };
+    let body = ErrorBody {
+        error: error.error,
+        error_description: &error.description,
+    };
     let mut response = no_store(json(error.status, &body));
     if error.status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
@@ -111,8 +133,12 @@ fn told(error: &OAuthError) -> Response {
 }
 
 fn no_store(mut response: Response) -> Response {
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response.headers_mut().insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
     response
 }
 
@@ -146,7 +172,16 @@ fn keys(app: &App) -> Option<Vec<u8>> {
     let entries = crate::ledger::read_entries(app.store.as_ref(), 0, 2).ok()?;
     let (certificate, consistency) = app.published.prove_prefix(2)?;
     let origin = app.committee.origin().to_owned();
-    Some(Follow { origin, from: 0, entries, certificate, consistency }.to_canonical())
+    Some(
+        Follow {
+            origin,
+            from: 0,
+            entries,
+            certificate,
+            consistency,
+        }
+        .to_canonical(),
+    )
 }
 
 fn binary(bytes: Vec<u8>, kind: &'static str, caching: &'static str) -> Response {
@@ -176,7 +211,9 @@ pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
     for number in app.custodians.linked() {
         for line in app.custodians.counters(number).await.unwrap_or_default().lines() {
             let mut words = line.split(' ');
-            if let (Some(name), Some(Ok(value)), None) = (words.next(), words.next().map(str::parse::<u64>), words.next()) {
+            if let (Some(name), Some(Ok(value)), None) =
+                (words.next(), words.next().map(str::parse::<u64>), words.next())
+            {
                 if name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') {
                     text.push_str(&format!("quorate_custodian_{name}{{custodian=\"{number}\"}} {value}\n"));
                 }

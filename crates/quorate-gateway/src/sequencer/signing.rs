@@ -78,15 +78,24 @@ impl Sequencer {
 
     fn pick(&self, out: &BTreeSet<u16>) -> Option<Vec<u16>> {
         let threshold = usize::from(self.coordinator.committee().rule().threshold());
-        let mut signers: Vec<u16> =
-            self.custodians.voting().into_iter().filter(|number| !out.contains(number)).take(threshold).collect();
+        let mut signers: Vec<u16> = self
+            .custodians
+            .voting()
+            .into_iter()
+            .filter(|number| !out.contains(number))
+            .take(threshold)
+            .collect();
         signers.sort_unstable();
         (signers.len() == threshold).then_some(signers)
     }
 
     fn patience(&self, signers: &[u16]) -> Duration {
         let known = self.custodians.known();
-        let slowest = signers.iter().filter_map(|number| known.get(number)).map(|(_, known)| known.answer_us).max();
+        let slowest = signers
+            .iter()
+            .filter_map(|number| known.get(number))
+            .map(|(_, known)| known.answer_us)
+            .max();
         (Duration::from_micros(slowest.unwrap_or(0)) * SLACK).clamp(TRIP.0, TRIP.1)
     }
 
@@ -105,11 +114,24 @@ impl Sequencer {
         let mut followed = false;
         for error in failures {
             match error {
-                AskError::Refused { refusal: Refusal::LowerView | Refusal::NewViewMissing | Refusal::NewViewHidesHigher | Refusal::ParentBelowLock | Refusal::ConflictingHead, custodian, .. } => {
+                AskError::Refused {
+                    refusal:
+                        Refusal::LowerView
+                        | Refusal::NewViewMissing
+                        | Refusal::NewViewHidesHigher
+                        | Refusal::ParentBelowLock
+                        | Refusal::ConflictingHead,
+                    custodian,
+                    ..
+                } => {
                     tracing::warn!(custodian, %error, "the view is lost");
                     return Attempt::ViewLost;
                 }
-                AskError::Refused { refusal: Refusal::ParentUnknown, custodian, .. } => {
+                AskError::Refused {
+                    refusal: Refusal::ParentUnknown,
+                    custodian,
+                    ..
+                } => {
                     let head = self.seen.borrow().clone();
                     match shepherd::bring_up(&self.custodians, &self.ledger.store(), custodian, &head).await {
                         Ok(()) => followed = true,
@@ -154,7 +176,15 @@ impl Sequencer {
                     Err(misbehaved) => drop(out.insert(blame(&misbehaved))),
                 }
             }
-            if failures.iter().any(|error| matches!(error, AskError::Refused { refusal: Refusal::LowerView, .. })) {
+            if failures.iter().any(|error| {
+                matches!(
+                    error,
+                    AskError::Refused {
+                        refusal: Refusal::LowerView,
+                        ..
+                    }
+                )
+            }) {
                 return Ok(Attempt::ViewLost);
             }
             if !out.is_empty() {
@@ -174,7 +204,9 @@ impl Sequencer {
             later.push(good);
         }
         let jobs = certified.jobs(&self.coordinator, batch, &later);
-        let Ok(jobs) = jobs else { return Ok(Attempt::Without(signers.into_iter().collect())) };
+        let Ok(jobs) = jobs else {
+            return Ok(Attempt::Without(signers.into_iter().collect()));
+        };
         let combined = tokio::task::block_in_place(|| combine(&jobs));
         let signed = certified.finish(batch, combined, &later);
         if let Some(signature) = &signed.checkpoint {
@@ -202,7 +234,8 @@ impl Sequencer {
                 let answer = self.custodians.ask::<R>(number, path, body, patience).await;
                 if answer.is_ok() {
                     let took = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-                    self.custodians.note(number, |known| known.answer_us = (known.answer_us * 7 + took) / 8);
+                    self.custodians
+                        .note(number, |known| known.answer_us = (known.answer_us * 7 + took) / 8);
                 }
                 (number, answer)
             }
@@ -231,22 +264,32 @@ pub(super) async fn join_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec
                 }
             }
         }
-        if all { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        if all {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
     })
     .await;
     pending.into_iter().filter_map(|(_, done)| done).collect()
 }
 
 fn combine(jobs: &[Job]) -> Vec<Combined> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(jobs.len().div_ceil(JOBS_PER_THREAD));
+    let threads = std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(jobs.len().div_ceil(JOBS_PER_THREAD));
     if threads <= 1 {
         return jobs.iter().map(Job::run).collect();
     }
     std::thread::scope(|scope| {
         let chunks = jobs.chunks(jobs.len().div_ceil(threads));
-        let workers: Vec<_> =
-            chunks.map(|chunk| scope.spawn(|| chunk.iter().map(Job::run).collect::<Vec<_>>())).collect();
-        workers.into_iter().flat_map(|worker| worker.join().expect("combining does not panic")).collect()
+        let workers: Vec<_> = chunks
+            .map(|chunk| scope.spawn(|| chunk.iter().map(Job::run).collect::<Vec<_>>()))
+            .collect();
+        workers
+            .into_iter()
+            .flat_map(|worker| worker.join().expect("combining does not panic"))
+            .collect()
     })
 }
 

@@ -29,12 +29,16 @@ impl Sequencer {
         }
         let committee = self.coordinator.committee().clone();
         let known = self.custodians.known();
-        let views = known.values().filter_map(|(_, known)| known.status.as_ref().map(|status| status.view));
+        let views = known
+            .values()
+            .filter_map(|(_, known)| known.status.as_ref().map(|status| status.view));
         let mut round = NewViewRound::begin(views.chain([self.coordinator.view()]));
         let body = Bytes::from(round.message(&committee).to_canonical());
         let voting = self.custodians.voting();
         let asks = voting.iter().map(|number| {
-            let answer = self.custodians.ask::<SignedNewView>(*number, path::NEW_VIEW, body.clone(), STATEMENTS);
+            let answer = self
+                .custodians
+                .ask::<SignedNewView>(*number, path::NEW_VIEW, body.clone(), STATEMENTS);
             async move { (*number, answer.await) }
         });
         let mut holders = Vec::new();
@@ -58,7 +62,9 @@ impl Sequencer {
             }
         }
         let view = round.view();
-        let Some(entered) = round.finish(&committee) else { return Err(Ended::ViewLost) };
+        let Some(entered) = round.finish(&committee) else {
+            return Err(Ended::ViewLost);
+        };
         holders.retain(|(_, certificate)| *certificate == entered.highest);
         self.heal(view, entered.highest.as_ref(), &holders).await?;
         let (tip, _) = self.ledger.certified();
@@ -102,7 +108,11 @@ impl Sequencer {
             self.ledger.drop_tail()?;
             return Ok(self.ledger.save()?);
         }
-        tracing::info!(from = tip.head().size, to = certificate.head.size, "healing from the custodians");
+        tracing::info!(
+            from = tip.head().size,
+            to = certificate.head.size,
+            "healing from the custodians"
+        );
         self.ledger.drop_tail()?;
         if tip.head().size > certificate.head.size {
             self.ledger.forget()?;
@@ -134,7 +144,11 @@ impl Sequencer {
                 return Ok(self.ledger.save()?);
             }
             let limit = certificate.head.size.saturating_sub(from);
-            let fetch = Fetch { origin: self.coordinator.committee().origin().to_owned(), from, limit };
+            let fetch = Fetch {
+                origin: self.coordinator.committee().origin().to_owned(),
+                from,
+                limit,
+            };
             let body = Bytes::from(fetch.to_canonical());
             let fetched: Fetched = self
                 .custodians
@@ -182,22 +196,42 @@ impl Sequencer {
         let committee = self.coordinator.committee();
         let mut attempt = [0; 16];
         OsRng.fill_bytes(&mut attempt);
-        let begin = Begin { origin: committee.origin().to_owned(), attempt: Array(attempt) };
+        let begin = Begin {
+            origin: committee.origin().to_owned(),
+            attempt: Array(attempt),
+        };
         let body = Bytes::from(begin.to_canonical());
         let all: Vec<SignedBroadcast> = self.ask_each(everyone, path::DKG_BEGIN, |_| body.clone()).await?;
         let body = Bytes::from(Broadcasts { all }.to_canonical());
         let dealt: Vec<Deals> = self.ask_each(everyone, path::DKG_DEAL, |_| body.clone()).await?;
         let for_one = |number: u16| {
-            let deals = dealt.iter().flat_map(|made| &made.deals).filter(|deal| deal.to == number).cloned().collect();
-            Bytes::from(Deals { attempt: Array(attempt), deals }.to_canonical())
+            let deals = dealt
+                .iter()
+                .flat_map(|made| &made.deals)
+                .filter(|deal| deal.to == number)
+                .cloned()
+                .collect();
+            Bytes::from(
+                Deals {
+                    attempt: Array(attempt),
+                    deals,
+                }
+                .to_canonical(),
+            )
         };
         let finished: Vec<SignedFinished> = self.ask_each(everyone, path::DKG_FINISH, for_one).await?;
         let first = finished.first().ok_or(AskError::Unreadable(0))?;
         for (number, signed) in everyone.iter().zip(&finished) {
-            let certified = committee.identity(*number).is_some_and(|key| signed.finished.is_signed_by(key, &signed.signature));
+            let certified = committee
+                .identity(*number)
+                .is_some_and(|key| signed.finished.is_signed_by(key, &signed.signature));
             if !certified || signed.finished != first.finished {
                 let (custodian, refusal) = (*number, Refusal::WrongTranscript);
-                return Err(AskError::Refused { custodian, refusal, view: self.coordinator.view() });
+                return Err(AskError::Refused {
+                    custodian,
+                    refusal,
+                    view: self.coordinator.view(),
+                });
             }
         }
         Ok(first.finished.keys.to_canonical())
@@ -209,7 +243,9 @@ impl Sequencer {
         path: &'static str,
         body: impl Fn(u16) -> Bytes,
     ) -> Result<Vec<R>, AskError> {
-        let asks = everyone.iter().map(|number| self.custodians.ask::<R>(*number, path, body(*number), ANSWER));
+        let asks = everyone
+            .iter()
+            .map(|number| self.custodians.ask::<R>(*number, path, body(*number), ANSWER));
         join_all(asks).await.into_iter().collect()
     }
 }

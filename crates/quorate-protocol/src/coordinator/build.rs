@@ -61,7 +61,11 @@ impl Coordinator {
             let mut salt = [0; 32];
             rng.fill_bytes(&mut salt);
             let outcome = match order {
-                Order::Token { evidence, judged, traceparent } => {
+                Order::Token {
+                    evidence,
+                    judged,
+                    traceparent,
+                } => {
                     let grant = match judged {
                         Some((root, grant)) if *root == at.registry_root => {
                             grant.check_time(at.time_ms).map(|()| grant.clone())
@@ -83,7 +87,12 @@ impl Coordinator {
     }
 
     /// Builds the first batch: genesis, and the keys that every custodian certified.
-    pub fn build_first(&self, keys: Vec<u8>, now_ms: u64, rng: &mut (impl CryptoRng + RngCore)) -> Result<Batch, Refusal> {
+    pub fn build_first(
+        &self,
+        keys: Vec<u8>,
+        now_ms: u64,
+        rng: &mut (impl CryptoRng + RngCore),
+    ) -> Result<Batch, Refusal> {
         let time_ms = now_ms.max(self.tip.time_ms());
         let mut builder = Builder {
             extension: self.tip.extend(),
@@ -92,7 +101,10 @@ impl Coordinator {
             in_batch: Seen::default(),
             seen: &self.seen,
         };
-        let bodies = [(EntryType::Genesis, self.committee.genesis().to_vec()), (EntryType::Keys, keys)];
+        let bodies = [
+            (EntryType::Genesis, self.committee.genesis().to_vec()),
+            (EntryType::Keys, keys),
+        ];
         for (entry_type, body) in bodies {
             let at = builder.extension.position(self.committee.log(), time_ms);
             let mut salt = [0; 32];
@@ -136,13 +148,20 @@ impl Builder<'_> {
         if self.seen.index_of(&jti).is_some() || self.in_batch.index_of(&jti).is_some() {
             return Err(Refusal::Replayed);
         }
-        let header = self.extension.registry().signing_header().ok_or(Refusal::UnknownClient)?;
+        let header = self
+            .extension
+            .registry()
+            .signing_header()
+            .ok_or(Refusal::UnknownClient)?;
         let entry = TokenEntry::build(&grant, at, header, &salt);
         self.extension.append_token(&entry.leaf);
         self.in_batch.insert(*jti.as_bytes(), at.index, grant.dies_ms());
         self.entries.push(ProposedEntry {
             leaf: Array(entry.leaf.encode()),
-            opening: Some(Opening { salt: Array(salt), body: Bytes(entry.body.clone()) }),
+            opening: Some(Opening {
+                salt: Array(salt),
+                body: Bytes(entry.body.clone()),
+            }),
             evidence: Some(evidence.clone()),
             traceparent: traceparent.cloned(),
         });
@@ -153,7 +172,12 @@ impl Builder<'_> {
     fn open(&mut self, entry_type: EntryType, body: Vec<u8>, at: &Position, salt: [u8; 32]) -> Result<(), Refusal> {
         let proposed = plain_entry(entry_type, at.time_ms, at.registry_root, salt, body);
         let opening = proposed.opening.as_ref().ok_or(Refusal::OpeningWithheld)?;
-        let leaf = plain_leaf(entry_type, at.time_ms, at.registry_root, commitment(&opening.salt.0, &opening.body));
+        let leaf = plain_leaf(
+            entry_type,
+            at.time_ms,
+            at.registry_root,
+            commitment(&opening.salt.0, &opening.body),
+        );
         self.extension.append_open(&leaf, opening)?;
         self.entries.push(proposed);
         Ok(())
@@ -171,7 +195,10 @@ pub fn plain_entry(
     let leaf = plain_leaf(entry_type, time_ms, registry_root, commitment(&salt, &body));
     ProposedEntry {
         leaf: Array(leaf.encode()),
-        opening: Some(Opening { salt: Array(salt), body: Bytes(body) }),
+        opening: Some(Opening {
+            salt: Array(salt),
+            body: Bytes(body),
+        }),
         evidence: None,
         traceparent: None,
     }

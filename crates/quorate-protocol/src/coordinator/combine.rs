@@ -31,7 +31,10 @@ impl Job {
     /// Combines and verifies; pure computation.
     pub fn run(&self) -> Combined {
         let outcome = self.scheme.aggregate(&self.group, &self.message, &self.outputs);
-        Combined { purpose: self.purpose, outcome }
+        Combined {
+            purpose: self.purpose,
+            outcome,
+        }
     }
 }
 
@@ -65,9 +68,16 @@ impl Certified {
     /// Checks one signer's answer to the newest commit.
     pub fn check(&self, committee: &Committee, custodian: u16, answer: &Committed) -> Result<(), Misbehaved> {
         let round = self.commit.round.saturating_add(1);
-        let sound = answer.outputs.custodian == custodian
-            && self.context.verify(committee, round, &answer.outputs).is_ok();
-        if sound { Ok(()) } else { Err(Misbehaved { custodian, what: Misdeed::BadOutputs }) }
+        let sound =
+            answer.outputs.custodian == custodian && self.context.verify(committee, round, &answer.outputs).is_ok();
+        if sound {
+            Ok(())
+        } else {
+            Err(Misbehaved {
+                custodian,
+                what: Misdeed::BadOutputs,
+            })
+        }
     }
 
     /// The commit message of the next trip, for schemes with more rounds.
@@ -101,16 +111,34 @@ impl Certified {
         let mut jobs = Vec::new();
         let checkpoint = checkpoint_text(&self.context.origin, self.context.head)?;
         let schemes = coordinator.schemes();
-        if let Some(outputs) = gather(&rounds, Purpose::Checkpoint, checkpoint.as_bytes(), self.signers().len(), schemes.log.rounds()) {
+        if let Some(outputs) = gather(
+            &rounds,
+            Purpose::Checkpoint,
+            checkpoint.as_bytes(),
+            self.signers().len(),
+            schemes.log.rounds(),
+        ) {
             let message = checkpoint.into_bytes();
-            jobs.push(Job { purpose: Purpose::Checkpoint, message, scheme: Arc::clone(&schemes.log), group: log_group, outputs });
+            jobs.push(Job {
+                purpose: Purpose::Checkpoint,
+                message,
+                scheme: Arc::clone(&schemes.log),
+                group: log_group,
+                outputs,
+            });
         }
         for (index, (_, entry)) in &batch.tokens {
             let purpose = Purpose::Token(*index);
             let message = entry.signing_input.as_bytes();
             if let Some(outputs) = gather(&rounds, purpose, message, self.signers().len(), schemes.token.rounds()) {
                 let (scheme, group) = (Arc::clone(&schemes.token), Arc::clone(&token_group));
-                jobs.push(Job { purpose, message: message.to_vec(), scheme, group, outputs });
+                jobs.push(Job {
+                    purpose,
+                    message: message.to_vec(),
+                    scheme,
+                    group,
+                    outputs,
+                });
             }
         }
         Ok(jobs)
@@ -119,8 +147,11 @@ impl Certified {
     /// Puts tokens together. A bad share names its custodian.
     pub fn finish(&self, batch: &Batch, combined: Vec<Combined>, later: &[BTreeMap<u16, Committed>]) -> Signed {
         let mut signed = Signed::default();
-        let mut codes: BTreeMap<u64, String> =
-            self.refused.iter().map(|(index, (_, code))| (*index, code.clone())).collect();
+        let mut codes: BTreeMap<u64, String> = self
+            .refused
+            .iter()
+            .map(|(index, (_, code))| (*index, code.clone()))
+            .collect();
         for answer in later.iter().flat_map(BTreeMap::values) {
             for (index, code) in &answer.refused {
                 codes.entry(*index).or_insert_with(|| code.clone());
@@ -130,15 +161,24 @@ impl Certified {
             match (purpose, outcome) {
                 (Purpose::Checkpoint, Ok(signature)) => signed.checkpoint = Some(signature),
                 (Purpose::Token(index), Ok(signature)) => {
-                    let (Some((grant, entry)), Some(order)) = (batch.tokens.get(&index), batch.placed.get(&index)) else {
+                    let (Some((grant, entry)), Some(order)) = (batch.tokens.get(&index), batch.placed.get(&index))
+                    else {
                         continue;
                     };
                     let jwt = entry.compact(&signature);
-                    signed.tokens.push(Token { index, order: *order, jwt, grant: grant.clone() });
+                    signed.tokens.push(Token {
+                        index,
+                        order: *order,
+                        jwt,
+                        grant: grant.clone(),
+                    });
                 }
                 (_, Err(AggregateError::Misbehaved { culprits })) => {
                     for culprit in culprits {
-                        let named = Misbehaved { custodian: culprit.get(), what: Misdeed::BadShare };
+                        let named = Misbehaved {
+                            custodian: culprit.get(),
+                            what: Misdeed::BadShare,
+                        };
                         if !signed.misbehaved.contains(&named) {
                             signed.misbehaved.push(named);
                         }
@@ -164,7 +204,10 @@ fn read_round<'a>(lists: impl Iterator<Item = &'a crate::message::SignedOutputs>
         let identifier = Identifier::new(signed.custodian).map_err(|_| Refusal::WrongSigners)?;
         let outputs = Outputs::from_canonical(&signed.list).map_err(|_| Refusal::WrongCommitments)?;
         for item in outputs.items {
-            round.entry((item.purpose, item.digest)).or_default().insert(identifier, item.bytes.0);
+            round
+                .entry((item.purpose, item.digest))
+                .or_default()
+                .insert(identifier, item.bytes.0);
         }
     }
     Ok(round)
@@ -182,7 +225,12 @@ fn gather(
     let outputs: Vec<_> = rounds
         .iter()
         .take(usize::from(count))
-        .map(|round| round.get(&(purpose, digest)).filter(|outputs| outputs.len() == signers).cloned())
+        .map(|round| {
+            round
+                .get(&(purpose, digest))
+                .filter(|outputs| outputs.len() == signers)
+                .cloned()
+        })
         .collect::<Option<_>>()?;
     (outputs.len() == usize::from(count)).then_some(outputs)
 }

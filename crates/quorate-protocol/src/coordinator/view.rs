@@ -31,7 +31,10 @@ impl NewViewRound {
     /// Begins a view higher than any that a custodian has named.
     pub fn begin(known: impl IntoIterator<Item = View>) -> Self {
         let view = known.into_iter().max().unwrap_or_default().next();
-        Self { view, statements: BTreeMap::new() }
+        Self {
+            view,
+            statements: BTreeMap::new(),
+        }
     }
 
     /// The view.
@@ -41,7 +44,10 @@ impl NewViewRound {
 
     /// The message for every custodian.
     pub fn message(&self, committee: &Committee) -> EnterView {
-        EnterView { origin: committee.origin().to_owned(), view: self.view }
+        EnterView {
+            origin: committee.origin().to_owned(),
+            view: self.view,
+        }
     }
 
     /// Takes one custodian's statement.
@@ -50,10 +56,18 @@ impl NewViewRound {
         let sound = statement.custodian == custodian
             && statement.view == self.view
             && statement.origin == committee.origin()
-            && committee.identity(custodian).is_some_and(|key| statement.is_signed_by(key, &signed.signature))
-            && statement.certificate.as_ref().is_none_or(|certificate| certificate.verify(committee).is_ok());
+            && committee
+                .identity(custodian)
+                .is_some_and(|key| statement.is_signed_by(key, &signed.signature))
+            && statement
+                .certificate
+                .as_ref()
+                .is_none_or(|certificate| certificate.verify(committee).is_ok());
         if !sound {
-            return Err(Misbehaved { custodian, what: Misdeed::BadStatement });
+            return Err(Misbehaved {
+                custodian,
+                what: Misdeed::BadStatement,
+            });
         }
         self.statements.insert(custodian, signed);
         Ok(())
@@ -75,7 +89,11 @@ impl NewViewRound {
             .filter_map(|signed| signed.statement.certificate.as_ref())
             .max_by_key(|certificate| rank(Some(certificate)))
             .cloned();
-        Some(Entered { view: self.view, statements, highest })
+        Some(Entered {
+            view: self.view,
+            statements,
+            highest,
+        })
     }
 }
 
@@ -89,7 +107,10 @@ impl Entered {
 impl Coordinator {
     /// Leads the view from a tip that is the head of its highest certificate. Gives the view back if it is another.
     pub fn lead(&mut self, entered: Entered, tip: Tip, seen: Seen) -> Result<(), Entered> {
-        let expected = entered.highest.as_ref().map_or_else(crate::Head::empty, |certificate| certificate.head);
+        let expected = entered
+            .highest
+            .as_ref()
+            .map_or_else(crate::Head::empty, |certificate| certificate.head);
         if tip.head() != expected {
             return Err(entered);
         }

@@ -21,7 +21,10 @@ impl Custodian {
         if view > self.view || head != self.highest() {
             return Err(Refusal::QuorumForAnotherHead);
         }
-        let (_, slot) = self.attempts.get_mut(&(head, message.attempt)).ok_or(Refusal::NoSuchAttempt)?;
+        let (_, slot) = self
+            .attempts
+            .get_mut(&(head, message.attempt))
+            .ok_or(Refusal::NoSuchAttempt)?;
         let open = slot.as_ref().ok_or(Refusal::NoSuchAttempt)?;
         if open.context().view != view {
             return Err(Refusal::NoSuchAttempt);
@@ -45,7 +48,10 @@ impl Custodian {
         if let Some((_, slot)) = self.attempts.get_mut(&(head, message.attempt)) {
             *slot = rest;
         }
-        let refused = refused.iter().map(|(index, refusal)| (*index, refusal.code().to_owned())).collect();
+        let refused = refused
+            .iter()
+            .map(|(index, refusal)| (*index, refusal.code().to_owned()))
+            .collect();
         Ok(Step::new(change, Committed { outputs, refused }))
     }
 }

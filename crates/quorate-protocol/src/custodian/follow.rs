@@ -3,8 +3,7 @@
 
 use super::{Custodian, Peer, encoded};
 use crate::{
-    Head, QuorumCertificate,
-    batch,
+    Head, QuorumCertificate, batch,
     message::{Follow, LogEntry, MAX_TRANSFER, Status},
     step::{Change, Step},
     tip::Tip,
@@ -25,7 +24,11 @@ impl Custodian {
             // Nothing new; an old certificate never lowers a lock.
             return Ok(Step::new(Change::default(), self.status()));
         }
-        if self.tentative.as_ref().is_some_and(|tip| tip.head() == certificate.head) {
+        if self
+            .tentative
+            .as_ref()
+            .is_some_and(|tip| tip.head() == certificate.head)
+        {
             return self.adopt_tentative(certificate);
         }
         let base = self.base_at(message.from).ok_or(Refusal::ParentUnknown)?;
@@ -79,15 +82,26 @@ impl Custodian {
 
     /// A tip of this size on the branch that it holds: certified first, then the one below it.
     fn base_at(&self, size: u64) -> Option<Tip> {
-        [&self.certified, &self.settled].into_iter().find(|tip| tip.head().size == size).cloned()
+        [&self.certified, &self.settled]
+            .into_iter()
+            .find(|tip| tip.head().size == size)
+            .cloned()
     }
 }
 
 /// The tip is the certified head, or a prefix of it by proof.
-fn check_prefix(tip: &Tip, certificate: &QuorumCertificate, proof: &[quorate_rules::cbor::Array<32>]) -> Result<(), Refusal> {
+fn check_prefix(
+    tip: &Tip,
+    certificate: &QuorumCertificate,
+    proof: &[quorate_rules::cbor::Array<32>],
+) -> Result<(), Refusal> {
     let Head { size, root } = tip.head();
     if size == certificate.head.size {
-        return if root == certificate.head.root { Ok(()) } else { Err(Refusal::RootMismatch) };
+        return if root == certificate.head.root {
+            Ok(())
+        } else {
+            Err(Refusal::RootMismatch)
+        };
     }
     let proof: Vec<Hash> = proof.iter().map(|hash| Hash::from(hash.0)).collect();
     verify_consistency(size, root, certificate.head.size, certificate.head.root, &proof)

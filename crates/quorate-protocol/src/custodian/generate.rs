@@ -4,8 +4,8 @@ use super::{Custodian, Peer};
 use crate::{
     Committee,
     dkg::{
-        Begin, Broadcast, Broadcasts, Ceremony, Deal, DealText, Deals, Finished, MAX_PACKAGE, PlainDeal, SignedBroadcast,
-        SignedFinished, Stage,
+        Begin, Broadcast, Broadcasts, Ceremony, Deal, DealText, Deals, Finished, MAX_PACKAGE, PlainDeal,
+        SignedBroadcast, SignedFinished, Stage,
     },
     domain, envelope,
     key_ring::{KeyRing, Shares},
@@ -25,11 +25,20 @@ use zeroize::Zeroizing;
 
 fn context(committee: &Committee, me: u16, key: &[u8], attempt: &Array<16>) -> Result<DkgContext, Refusal> {
     let rule = committee.rule();
-    let parameters =
-        Parameters::new(rule.threshold(), rule.custodians()).map_err(|_| Refusal::WrongDkgMessage)?;
-    let session = sha256(&[domain::DKG_SESSION, committee.genesis_hash().as_bytes(), key, &[0], &attempt.0]);
+    let parameters = Parameters::new(rule.threshold(), rule.custodians()).map_err(|_| Refusal::WrongDkgMessage)?;
+    let session = sha256(&[
+        domain::DKG_SESSION,
+        committee.genesis_hash().as_bytes(),
+        key,
+        &[0],
+        &attempt.0,
+    ]);
     let me = Identifier::new(me).map_err(|_| Refusal::WrongDkgMessage)?;
-    Ok(DkgContext { parameters, me, session: *session.as_bytes() })
+    Ok(DkgContext {
+        parameters,
+        me,
+        session: *session.as_bytes(),
+    })
 }
 
 impl Custodian {
@@ -58,7 +67,12 @@ impl Custodian {
         };
         let signature = broadcast.sign(&self.identity.key);
         let own = SignedBroadcast { broadcast, signature };
-        self.ceremony = Ceremony(Stage::Dealt { attempt: message.attempt, token, log, own: own.clone() });
+        self.ceremony = Ceremony(Stage::Dealt {
+            attempt: message.attempt,
+            token,
+            log,
+            own: own.clone(),
+        });
         Ok(own)
     }
 
@@ -70,25 +84,49 @@ impl Custodian {
         rng: &mut (impl CryptoRng + RngCore),
     ) -> Result<Deals, Refusal> {
         self.check_peer(peer, self.committee.origin())?;
-        let Stage::Dealt { attempt, token, log, own } = std::mem::replace(&mut self.ceremony.0, Stage::Idle) else {
+        let Stage::Dealt {
+            attempt,
+            token,
+            log,
+            own,
+        } = std::mem::replace(&mut self.ceremony.0, Stage::Idle)
+        else {
             return Err(Refusal::WrongDkgMessage);
         };
         let broadcasts = check_broadcasts(&self.committee, message, &attempt, &own)?;
         let by_key = |f: fn(&Broadcast) -> &Bytes| -> Result<BTreeMap<Identifier, Vec<u8>>, Refusal> {
-            message.all.iter().map(|signed| Ok((identifier(signed.broadcast.from)?, f(&signed.broadcast).0.clone()))).collect()
+            message
+                .all
+                .iter()
+                .map(|signed| Ok((identifier(signed.broadcast.from)?, f(&signed.broadcast).0.clone())))
+                .collect()
         };
-        let (token, mut token_deals) = token.deal(&by_key(|b| &b.token)?).map_err(|_| Refusal::WrongDkgMessage)?;
+        let (token, mut token_deals) = token
+            .deal(&by_key(|b| &b.token)?)
+            .map_err(|_| Refusal::WrongDkgMessage)?;
         let (log, mut log_deals) = log.deal(&by_key(|b| &b.log)?).map_err(|_| Refusal::WrongDkgMessage)?;
         let mut deals = Vec::new();
-        for number in self.committee.numbers().filter(|number| *number != self.identity.number) {
+        for number in self
+            .committee
+            .numbers()
+            .filter(|number| *number != self.identity.number)
+        {
             let id = identifier(number)?;
             let take = |deals: &mut BTreeMap<Identifier, Zeroizing<Vec<u8>>>| {
                 Bytes(deals.remove(&id).map(|deal| deal.to_vec()).unwrap_or_default())
             };
-            let plain = PlainDeal { token: take(&mut token_deals), log: take(&mut log_deals) };
+            let plain = PlainDeal {
+                token: take(&mut token_deals),
+                log: take(&mut log_deals),
+            };
             deals.push(self.seal_deal(number, &attempt, broadcasts, plain, rng)?);
         }
-        self.ceremony = Ceremony(Stage::Awaiting { attempt, token, log, broadcasts });
+        self.ceremony = Ceremony(Stage::Awaiting {
+            attempt,
+            token,
+            log,
+            broadcasts,
+        });
         Ok(Deals { attempt, deals })
     }
 
@@ -103,8 +141,7 @@ impl Custodian {
         let recipient = self.committee.custodian(to).ok_or(Refusal::WrongDkgMessage)?;
         let plain = Zeroizing::new(plain.to_canonical());
         let aad = deal_context(&self.committee, attempt, self.identity.number, to);
-        let envelope =
-            envelope::seal(&recipient.envelope_key.0, &plain, &aad, rng).ok_or(Refusal::WrongDkgMessage)?;
+        let envelope = envelope::seal(&recipient.envelope_key.0, &plain, &aad, rng).ok_or(Refusal::WrongDkgMessage)?;
         let text = DealText {
             genesis: self.committee.genesis_hash(),
             attempt: *attempt,
@@ -114,14 +151,23 @@ impl Custodian {
             envelope: sha256(&[&envelope]),
         };
         let signature = text.sign(&self.identity.key);
-        Ok(Deal { from: self.identity.number, to, envelope, signature })
+        Ok(Deal {
+            from: self.identity.number,
+            to,
+            envelope,
+            signature,
+        })
     }
 
     /// Round 3: opens the deals made for this custodian. The shares are sealed before the outcome is certified.
     pub fn dkg_finish(&mut self, peer: Peer, message: &Deals) -> Result<Step<SignedFinished>, Refusal> {
         self.check_peer(peer, self.committee.origin())?;
-        let Stage::Awaiting { attempt, token, log, broadcasts } =
-            std::mem::replace(&mut self.ceremony.0, Stage::Idle)
+        let Stage::Awaiting {
+            attempt,
+            token,
+            log,
+            broadcasts,
+        } = std::mem::replace(&mut self.ceremony.0, Stage::Idle)
         else {
             return Err(Refusal::WrongDkgMessage);
         };
@@ -131,8 +177,13 @@ impl Custodian {
         let (token_deals, log_deals) = self.open_deals(message, &attempt, broadcasts)?;
         let token = token.finish(token_deals).map_err(|_| Refusal::WrongDkgMessage)?;
         let log = log.finish(log_deals).map_err(|_| Refusal::WrongDkgMessage)?;
-        let transcript =
-            *sha256(&[domain::DKG_TRANSCRIPT, &token.transcript, &log.transcript, broadcasts.as_bytes()]).as_bytes();
+        let transcript = *sha256(&[
+            domain::DKG_TRANSCRIPT,
+            &token.transcript,
+            &log.transcript,
+            broadcasts.as_bytes(),
+        ])
+        .as_bytes();
         let key = |bytes: &[u8]| bytes.try_into().map(Array).map_err(|_| Refusal::WrongDkgMessage);
         let keys = KeysBody {
             epoch: 1,
@@ -142,12 +193,21 @@ impl Custodian {
             log_key: key(log.group.verifying_key())?,
             transcript: Array(transcript),
         };
-        let shares = Shares { token: token.share, log: log.share };
+        let shares = Shares {
+            token: token.share,
+            log: log.share,
+        };
         let bytes = KeyRing::encode(&shares);
         self.keys.add(transcript, shares);
-        let finished = Finished { genesis: self.committee.genesis_hash(), keys };
+        let finished = Finished {
+            genesis: self.committee.genesis_hash(),
+            keys,
+        };
         let signature = finished.sign(&self.identity.key);
-        let change = Change { seal: Some(SecretShares { transcript, bytes }), ..Change::default() };
+        let change = Change {
+            seal: Some(SecretShares { transcript, bytes }),
+            ..Change::default()
+        };
         Ok(Step::new(change, SignedFinished { finished, signature }))
     }
 
@@ -168,7 +228,11 @@ impl Custodian {
                 return Err(Refusal::WrongDkgMessage);
             }
             let aad = deal_context(&self.committee, attempt, deal.from, deal.to);
-            let plain = self.identity.envelope.open(&deal.envelope, &aad).ok_or(Refusal::WrongDkgMessage)?;
+            let plain = self
+                .identity
+                .envelope
+                .open(&deal.envelope, &aad)
+                .ok_or(Refusal::WrongDkgMessage)?;
             let plain = PlainDeal::from_canonical(&plain).map_err(|_| Refusal::WrongDkgMessage)?;
             let from = identifier(deal.from)?;
             if token.insert(from, Zeroizing::new(plain.token.0)).is_some() {
@@ -180,14 +244,23 @@ impl Custodian {
     }
 }
 
-type OpenedDeals = (BTreeMap<Identifier, Zeroizing<Vec<u8>>>, BTreeMap<Identifier, Zeroizing<Vec<u8>>>);
+type OpenedDeals = (
+    BTreeMap<Identifier, Zeroizing<Vec<u8>>>,
+    BTreeMap<Identifier, Zeroizing<Vec<u8>>>,
+);
 
 fn identifier(number: u16) -> Result<Identifier, Refusal> {
     Identifier::new(number).map_err(|_| Refusal::WrongDkgMessage)
 }
 
 fn deal_context(committee: &Committee, attempt: &Array<16>, from: u16, to: u16) -> Vec<u8> {
-    [committee.genesis_hash().as_bytes(), &attempt.0[..], &from.to_be_bytes(), &to.to_be_bytes()].concat()
+    [
+        committee.genesis_hash().as_bytes(),
+        &attempt.0[..],
+        &from.to_be_bytes(),
+        &to.to_be_bytes(),
+    ]
+    .concat()
 }
 
 /// Exactly one broadcast of every custodian, signed, of this attempt, the own one as it was sent. Returns their digest.

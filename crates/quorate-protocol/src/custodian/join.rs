@@ -33,7 +33,9 @@ impl Custodian {
         }
         let mut heard = BTreeSet::new();
         let mut forgotten = false;
-        let own = self.last_vote.map_or((crate::View(0), 0), |vote| (vote.view, vote.head.size));
+        let own = self
+            .last_vote
+            .map_or((crate::View(0), 0), |vote| (vote.view, vote.head.size));
         for signed in &message.statements {
             let statement = &signed.statement;
             let key = self.committee.identity(statement.by).ok_or(Refusal::Malformed)?;

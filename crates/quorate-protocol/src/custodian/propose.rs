@@ -47,7 +47,11 @@ impl Custodian {
         let base = self.base_of(proposal)?;
         self.check_conflict(proposal, base)?;
         check_time(self.tip_of(base), proposal, now_ms)?;
-        let judge = Judge { committee: &self.committee, seen: &self.seen, keys: &self.keys };
+        let judge = Judge {
+            committee: &self.committee,
+            seen: &self.seen,
+            keys: &self.keys,
+        };
         let judged = judge.batch(self.tip_of(base), proposal, rng)?;
         self.accept(message, base, judged, now_ms, rng)
     }
@@ -62,7 +66,11 @@ impl Custodian {
             .any(|gateway| gateway.name == message.proposal.gateway && gateway.link_key.0 == peer.0);
         let text = message.proposal.message();
         let signed = PublicJwk::Ed25519(quorate_rules::cbor::Array(peer.0)).verify(&text, &message.signature.0);
-        if named && signed { Ok(()) } else { Err(Refusal::NotTheGateway) }
+        if named && signed {
+            Ok(())
+        } else {
+            Err(Refusal::NotTheGateway)
+        }
     }
 
     /// A retransmission gets the answer it got before; the nonces behind it are not touched.
@@ -102,7 +110,10 @@ impl Custodian {
         let mut stated = std::collections::BTreeSet::new();
         for signed in &proposal.new_view {
             let statement = &signed.statement;
-            let key = self.committee.identity(statement.custodian).ok_or(Refusal::NewViewMissing)?;
+            let key = self
+                .committee
+                .identity(statement.custodian)
+                .ok_or(Refusal::NewViewMissing)?;
             if statement.origin != self.committee.origin() {
                 return Err(Refusal::WrongOrigin);
             }
@@ -160,7 +171,9 @@ impl Custodian {
 
     /// In one view, a second vote is only for the same head or for one that extends it under a certificate.
     fn check_conflict(&self, proposal: &Propose, base: Base) -> Result<(), Refusal> {
-        let Some(LastVote { view, head, dropped }) = self.last_vote else { return Ok(()) };
+        let Some(LastVote { view, head, dropped }) = self.last_vote else {
+            return Ok(());
+        };
         let extended = !dropped && head.size <= self.tip_of(base).head().size;
         if view < proposal.view || head == proposal.head || extended {
             return Ok(());
@@ -187,15 +200,27 @@ impl Custodian {
             attempt: proposal.attempt,
             signers: proposal.signers.clone(),
         };
-        let keys = AttemptKeys { token: shares.token.as_ref(), log: shares.log.as_ref() };
+        let keys = AttemptKeys {
+            token: shares.token.as_ref(),
+            log: shares.log.as_ref(),
+        };
         let me = (self.identity.number, &self.identity.key);
         let open = OpenAttempt::open(context, &keys, me, (judged.tokens, now_ms), rng)?;
-        let vote =
-            Vote::cast(self.identity.number, &self.identity.key, self.committee.origin(), proposal.view, proposal.head);
+        let vote = Vote::cast(
+            self.identity.number,
+            &self.identity.key,
+            self.committee.origin(),
+            proposal.view,
+            proposal.head,
+        );
         let voted = Voted {
             vote,
             outputs: open.sent().clone(),
-            refused: judged.refused.iter().map(|(index, refusal)| (*index, refusal.code().to_owned())).collect(),
+            refused: judged
+                .refused
+                .iter()
+                .map(|(index, refusal)| (*index, refusal.code().to_owned()))
+                .collect(),
         };
 
         let mut change = Change::default();
@@ -203,7 +228,11 @@ impl Custodian {
             self.view = proposal.view;
             self.attempts.clear();
         }
-        self.last_vote = Some(LastVote { view: proposal.view, head: proposal.head, dropped: false });
+        self.last_vote = Some(LastVote {
+            view: proposal.view,
+            head: proposal.head,
+            dropped: false,
+        });
         if base != Base::Settled {
             if let Some(parent) = &proposal.parent {
                 self.raise_lock(parent)?;
@@ -227,8 +256,12 @@ impl Custodian {
         while self.attempts.len() >= MAX_ATTEMPTS {
             self.attempts.pop_first();
         }
-        let answered = Answered { proposal: digest(message), voted: voted.clone() };
-        self.attempts.insert((proposal.head, proposal.attempt), (answered, Some(open)));
+        let answered = Answered {
+            proposal: digest(message),
+            voted: voted.clone(),
+        };
+        self.attempts
+            .insert((proposal.head, proposal.attempt), (answered, Some(open)));
         Ok(Step::new(change, voted))
     }
 }

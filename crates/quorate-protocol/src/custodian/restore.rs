@@ -68,7 +68,10 @@ impl Custodian {
             let state = SavedState::from_canonical(state).map_err(|_| Refusal::Malformed)?;
             custodian.load(&state, saved)?;
         }
-        let change = Change { state: Some(custodian.saved_state().to_canonical()), ..Change::default() };
+        let change = Change {
+            state: Some(custodian.saved_state().to_canonical()),
+            ..Change::default()
+        };
         Ok(Step::new(change, custodian))
     }
 
@@ -81,7 +84,11 @@ impl Custodian {
             None => Arc::new(Registry::new()),
         };
         self.incarnation = state.incarnation.checked_add(1).ok_or(Refusal::Malformed)?;
-        self.standing = if state.amnesic { Standing::Amnesic } else { Standing::Joining };
+        self.standing = if state.amnesic {
+            Standing::Amnesic
+        } else {
+            Standing::Joining
+        };
         self.view = state.view;
         self.last_vote = state.last_vote;
         self.newest = state.newest.iter().map(|held| (held.custodian, held.clone())).collect();
@@ -113,12 +120,18 @@ impl Custodian {
 
     /// The tip of `size` on top of `base`, from the saved entries.
     fn replay(&self, base: &Tip, size: u64, saved: &Saved) -> Result<Tip, Refusal> {
-        let offset = |index: u64| index.checked_sub(saved.tail_from).and_then(|offset| usize::try_from(offset).ok());
+        let offset = |index: u64| {
+            index
+                .checked_sub(saved.tail_from)
+                .and_then(|offset| usize::try_from(offset).ok())
+        };
         let from = base.head().size;
         if from == size {
             return Ok(base.clone());
         }
-        let (Some(first), Some(end)) = (offset(from), offset(size)) else { return Err(Refusal::Malformed) };
+        let (Some(first), Some(end)) = (offset(from), offset(size)) else {
+            return Err(Refusal::Malformed);
+        };
         let entries = saved.tail.get(first..end).ok_or(Refusal::Malformed)?;
         batch::follow(base, &self.committee, entries)
     }
@@ -141,5 +154,9 @@ fn check_lock(
     // While it follows in pieces a custodian may hold less than its lock or more than it, but at one size it is the same head.
     let quorum = lock.verify(committee).map_err(|_| Refusal::Malformed)?;
     let same_size = quorum.head().size == certified.head().size;
-    if same_size && quorum.head() != certified.head() { Err(Refusal::Malformed) } else { Ok(Some(lock)) }
+    if same_size && quorum.head() != certified.head() {
+        Err(Refusal::Malformed)
+    } else {
+        Ok(Some(lock))
+    }
 }
