@@ -193,6 +193,7 @@ pub fn told(refusal: Refusal) -> OAuthError {
         | Refusal::WrongTenant
         | Refusal::StaleProposal
         | Refusal::ProposalExpired
+        | Refusal::TickTooSoon
         | Refusal::RulesVersion
         | Refusal::Malformed
         | Refusal::NotTheGateway

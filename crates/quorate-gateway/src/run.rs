@@ -100,7 +100,7 @@ pub async fn run(config: Config, metrics: PrometheusHandle, stop: watch::Receive
         ledger.seen()?,
     );
     let custodians = Custodians::new(committee.clone());
-    let (sequencer, ends) = Sequencer::new(coordinator, ledger, Arc::clone(&custodians));
+    let (sequencer, ends) = Sequencer::new(coordinator, ledger, Arc::clone(&custodians), published.head());
 
     let link = listen(config.link).await?;
     let public = listen(config.listen).await?;

@@ -24,6 +24,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub const QUEUE: usize = 1024;
 /// A request that found no quorum for this long is told to come back.
 const PATIENCE_MS: u64 = 3_000;
+/// How often a head that nobody has signed is looked at.
+const TICK: Duration = Duration::from_millis(500);
 /// Pause between attempts to find a quorum.
 const RETRY: Duration = Duration::from_millis(100);
 
@@ -100,6 +102,8 @@ pub struct Sequencer {
     signed: watch::Sender<Option<SignedHead>>,
     leading: bool,
     waiting: Vec<Request>,
+    /// Newest head under a signature of the log key.
+    signed_head: Option<Head>,
 }
 
 /// The sequencer's ends towards the rest of the gateway.
@@ -114,7 +118,12 @@ pub struct Ends {
 
 impl Sequencer {
     /// A sequencer over its own copy of the log; it leads no view yet.
-    pub fn new(coordinator: Coordinator, ledger: Ledger, custodians: Arc<Custodians>) -> (Self, Ends) {
+    pub fn new(
+        coordinator: Coordinator,
+        ledger: Ledger,
+        custodians: Arc<Custodians>,
+        signed_head: Option<Head>,
+    ) -> (Self, Ends) {
         let (requests, inbox) = mpsc::channel(QUEUE);
         let (tip, certificate) = ledger.certified();
         let view = View(0);
@@ -136,6 +145,7 @@ impl Sequencer {
             signed,
             leading: false,
             waiting: Vec::new(),
+            signed_head,
         };
         (
             sequencer,
@@ -173,6 +183,11 @@ impl Sequencer {
                 _ = self.inbox.recv_many(&mut requests, MAX_BATCH) => {}
                 _ = changes.changed() => {}
                 _ = stop.changed() => {}
+                () = tokio::time::sleep(TICK), if self.wants_tick() => {}
+            }
+            if requests.is_empty() && self.wants_tick() && self.may_tick() {
+                let (reply, _) = oneshot::channel();
+                requests.push(Request { order: Order::Tick, since_ms: clock::now_ms(), reply });
             }
             if requests.is_empty() {
                 continue;
@@ -191,6 +206,16 @@ impl Sequencer {
             let _ = request.reply.send(Reply::Unavailable);
         }
         self.ledger.save()
+    }
+
+    /// A certified head that nobody has signed: after a takeover, or where signing failed. The next token would cover it; without
+    /// one, a tick does.
+    fn wants_tick(&self) -> bool {
+        self.signed_head != Some(self.coordinator.tip().head())
+    }
+
+    fn may_tick(&self) -> bool {
+        clock::now_ms() >= self.coordinator.tip().time_ms().saturating_add(quorate_protocol::batch::TICK_MS)
     }
 
     fn quorum_is_there(&self) -> bool {

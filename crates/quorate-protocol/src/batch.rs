@@ -10,7 +10,7 @@ use crate::{
 };
 use quorate_rules::{
     Jti, Refusal, TokenEntry,
-    body::KeysBody,
+    body::{KeysBody, TICK},
     cbor::{Array, Bytes, Canonical},
     judge::judge,
     leaf::{EntryType, Leaf, commitment},
@@ -55,6 +55,9 @@ impl Seen {
         self.0.is_empty()
     }
 }
+
+/// A tick less than this after the leaf before it is refused, milliseconds.
+pub const TICK_MS: u64 = 20_000;
 
 /// A batch that this custodian has judged and rebuilt.
 #[derive(Debug)]
@@ -172,6 +175,15 @@ impl Work<'_, '_> {
             EntryType::Token if !first => self.token(&leaf, opening, proposed, &at),
             EntryType::Genesis | EntryType::Keys if first => self.open(&leaf, opening),
             EntryType::Decision if !first => self.open(&leaf, opening),
+            EntryType::Tick if !first => {
+                if opening.body.as_ref() != TICK {
+                    return Err(Refusal::UnknownEntry);
+                }
+                if time_ms < self.extension.time_ms().saturating_add(TICK_MS) {
+                    return Err(Refusal::TickTooSoon);
+                }
+                self.open(&leaf, opening)
+            }
             _ => Err(Refusal::UnknownEntry),
         }
     }

@@ -97,6 +97,11 @@ impl Extension {
         &self.tip.registry
     }
 
+    /// Time of the last leaf so far, milliseconds.
+    pub const fn time_ms(&self) -> u64 {
+        self.tip.time_ms
+    }
+
     /// Appends a token's leaf, judged good or not: it changes nothing but the log.
     pub fn append_token(&mut self, leaf: &Leaf) {
         self.tip.range.append(leaf.hash());

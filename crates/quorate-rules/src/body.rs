@@ -91,6 +91,9 @@ pub struct DecisionBody {
     pub approvals: Vec<Approval>,
 }
 
+/// Canonical body of a tick: an empty map.
+pub const TICK: &[u8] = &[0xa0];
+
 /// What a token leaf commits to.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]

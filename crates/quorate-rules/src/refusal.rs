@@ -86,6 +86,8 @@ refusals! {
     StaleProposal => "stale_proposal",
     /// The proposal's time is over: hoarded approvals.
     ProposalExpired => "proposal_expired",
+    /// A tick less than 20 s after the leaf before it: filling the log with nothing.
+    TickTooSoon => "tick_too_soon",
     /// The rules version in force is newer than this program: building bytes by old rules.
     RulesVersion => "rules_version",
 

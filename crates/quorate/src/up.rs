@@ -258,7 +258,9 @@ async fn prepare(layout: &Layout, tenant: &TenantFile, say: &impl Fn(&str)) -> R
                 say(&format!("  {step}"));
                 said = step;
             }
-            if status["ready"] == true && status["published"].as_u64().is_some_and(|size| size >= 2) {
+            // A rebuilt gateway publishes with its next checkpoint; the site of an older tenant is there already.
+            let published = status["published"].as_u64().is_some_and(|size| size >= 2);
+            if status["ready"] == true && (published || layout.site().join("jwks.json").exists()) {
                 break;
             }
         }
@@ -271,7 +273,9 @@ async fn prepare(layout: &Layout, tenant: &TenantFile, say: &impl Fn(&str)) -> R
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    site::write(layout, tenant, &layout.site()).await?;
+    if !layout.site().join("jwks.json").exists() {
+        site::write(layout, tenant, &layout.site()).await?;
+    }
     register_demo_client(layout, say).await?;
     Ok(true)
 }

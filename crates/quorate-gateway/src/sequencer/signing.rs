@@ -157,7 +157,7 @@ impl Sequencer {
         }
     }
 
-    async fn collect_shares(&self, mut certified: Certified, batch: &Batch) -> Result<Attempt<Signed>, Ended> {
+    async fn collect_shares(&mut self, mut certified: Certified, batch: &Batch) -> Result<Attempt<Signed>, Ended> {
         let signers = certified.signers().to_vec();
         let schemes = self.coordinator.schemes();
         let rounds = schemes.token.rounds().max(schemes.log.rounds());
@@ -210,6 +210,7 @@ impl Sequencer {
         let combined = tokio::task::block_in_place(|| combine(&jobs));
         let signed = certified.finish(batch, combined, &later);
         if let Some(signature) = &signed.checkpoint {
+            self.signed_head = Some(batch.head());
             self.signed.send_replace(Some(SignedHead {
                 head: batch.head(),
                 signature: signature.clone(),

@@ -8,7 +8,7 @@ use crate::{
 };
 use quorate_rules::{
     Evidence, Grant, Refusal, TokenEntry,
-    body::DecisionBody,
+    body::{DecisionBody, TICK},
     cbor::{Array, Bytes, Canonical},
     judge::judge,
     leaf::{EntryType, commitment},
@@ -33,6 +33,8 @@ pub enum Order {
     },
     /// A decision.
     Decision(DecisionBody),
+    /// Nothing but a newer checkpoint.
+    Tick,
 }
 
 struct Builder<'a> {
@@ -74,6 +76,7 @@ impl Coordinator {
                     };
                     grant.and_then(|grant| builder.token(grant, (evidence, traceparent.as_ref()), &at, salt))
                 }
+                Order::Tick => builder.open(EntryType::Tick, TICK.to_vec(), &at, salt),
                 Order::Decision(body) => builder.open(EntryType::Decision, body.to_canonical(), &at, salt),
             };
             match outcome {

@@ -1,0 +1,128 @@
+//! A system of its own for a test: `quorate up` in a temporary directory on free ports; it dies with the test.
+
+use quorate::layout::{Layout, RunFile};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+/// Path of the executable under test.
+pub const QUORATE: &str = env!("CARGO_BIN_EXE_quorate");
+
+/// A running system.
+pub struct System {
+    pub issuer: String,
+    pub gateway: String,
+    port: u16,
+    up: Option<Child>,
+    directory: tempfile::TempDir,
+}
+
+impl System {
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// A place for a system that does not run yet.
+    pub fn prepared() -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let port = quorate::bench::free_ports().expect("four free ports");
+        Self { issuer: String::new(), gateway: String::new(), port, up: None, directory }
+    }
+
+    pub fn start_with(options: &[&str]) -> Self {
+        let mut system = Self::prepared();
+        system.up(options);
+        system
+    }
+
+    /// Starts `up` on the directory and waits until it is ready.
+    pub fn up(&mut self, options: &[&str]) {
+        assert!(self.up.is_none(), "it runs already");
+        let mut child = self.spawn(options);
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
+        let ready: serde_json::Value = serde_json::from_str(&line)
+            .unwrap_or_else(|_| panic!("up was not ready but said {line:?}; logs: {}", self.logs()));
+        self.issuer = ready["issuer"].as_str().expect("issuer").to_owned();
+        self.gateway = ready["gateway"].as_str().expect("gateway").to_owned();
+        self.up = Some(child);
+    }
+
+    /// Starts `up` without waiting.
+    pub fn spawn(&self, options: &[&str]) -> Child {
+        Command::new(QUORATE)
+            .args(["--log-level", "info", "up", "--json", "--end-with-stdin", "--data-dir"])
+            .arg(self.directory.path().join("data"))
+            .args(["--port", &self.port.to_string()])
+            .args(options)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("quorate starts")
+    }
+
+    pub fn layout_dir(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    pub fn layout(&self) -> Layout {
+        Layout::new(&self.layout_dir())
+    }
+
+    pub fn run_file(&self) -> RunFile {
+        self.layout().running().expect("run.json").expect("a running system")
+    }
+
+    /// Runs a command of `quorate` on the directory.
+    pub fn quorate(&self, arguments: &[&str]) -> Output {
+        Command::new(QUORATE).args(arguments).arg("--data-dir").arg(self.layout_dir()).output().expect("quorate runs")
+    }
+
+    /// Runs a command that must succeed and returns what it printed.
+    pub fn succeed(&self, arguments: &[&str]) -> String {
+        let output = self.quorate(arguments);
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {told}; logs: {}", self.logs());
+        String::from_utf8(output.stdout).expect("UTF-8")
+    }
+
+    pub fn json(&self, arguments: &[&str]) -> serde_json::Value {
+        serde_json::from_str(&self.succeed(&[arguments, &["--json"]].concat())).expect("JSON")
+    }
+
+    pub fn token(&self) -> String {
+        self.succeed(&["token", "--client", "demo-service"]).trim().to_owned()
+    }
+
+    /// Stops everything and waits for it.
+    pub fn down(&mut self) {
+        if let Some(mut up) = self.up.take() {
+            drop(up.stdin.take());
+            up.wait().expect("up ends");
+        }
+    }
+
+    fn logs(&self) -> String {
+        let logs = self.layout_dir().join("logs");
+        let read = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
+        let Ok(files) = std::fs::read_dir(logs) else { return String::new() };
+        files
+            .flatten()
+            .map(|file| {
+                let text = read(&file.path());
+                let tail: Vec<&str> = text.lines().rev().take(12).collect();
+                format!("\n== {}\n{}", file.path().display(), tail.into_iter().rev().collect::<Vec<_>>().join("\n"))
+            })
+            .collect()
+    }
+}
+
+impl Drop for System {
+    fn drop(&mut self) {
+        if let Some(mut up) = self.up.take() {
+            drop(up.stdin.take());
+            let _ = up.wait();
+        }
+    }
+}
