@@ -197,7 +197,7 @@ fn a_coordinator_that_shows_differing_commitments_gets_no_signature() {
             }
         },
     );
-    // Signer 1 is blamed, as RFC 9591 §7.3 warns: the protocol signs what was shown, so that the liar is found.
+    // By the shares alone a signer looks guilty: that is why the protocol has every signer sign what it was shown.
     assert!(matches!(outcome, Err(AggregateError::Misbehaved { culprits }) if !culprits.is_empty()));
 }
 
