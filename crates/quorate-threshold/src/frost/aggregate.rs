@@ -105,7 +105,7 @@ fn most_claimed(shares: &BTreeMap<Identifier, Share>) -> Option<[u8; 32]> {
         .map(|(claimed, _)| claimed)
 }
 
-/// Checks every share by itself (RFC 9591 §5.4).
+/// Checks every share by itself (`verify_signature_share`, RFC 9591 §5.3) to name whoever spoilt the signature (§5.4).
 fn blame(
     group: &GroupKey,
     joint: &Joint,

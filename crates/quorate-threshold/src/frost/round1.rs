@@ -64,7 +64,8 @@ pub(super) fn commit(
         binding: nonce(share, rng)?,
     };
     let eighth = Scalar::from_bytes_mod_order(EIGHTH);
-    let [hiding, binding] = [nonces.hiding, nonces.binding].map(|nonce| EdwardsPoint::mul_base(&(nonce * eighth)));
+    let [hiding, binding] =
+        [&nonces.hiding, &nonces.binding].map(|nonce| EdwardsPoint::mul_base(&Zeroizing::new(nonce * eighth)));
     let output = [hiding.compress().to_bytes(), binding.compress().to_bytes()].concat();
     // A nonce of zero has no commitment; a generator that yields one is broken.
     let commitments = Commitments::from_eighths(&hiding, &binding).ok_or(SignError::Randomness)?;

@@ -130,11 +130,15 @@ pub(super) fn ratio(own: Identifier, other: Identifier) -> Scalar {
 
 /// λ of a signer in a signer set (RFC 9591 §4.2), for the coordinator, which has no share to keep factors with.
 pub(super) fn lagrange(signer: Identifier, signers: &BTreeSet<Identifier>) -> Scalar {
-    signers
-        .iter()
-        .filter(|other| **other != signer)
-        .map(|other| ratio(signer, *other))
-        .product()
+    let own = Scalar::from(signer.get());
+    let others = || {
+        signers
+            .iter()
+            .filter(|other| **other != signer)
+            .map(|other| Scalar::from(other.get()))
+    };
+    let (numerator, denominator): (Scalar, Scalar) = (others().product(), others().map(|other| other - own).product());
+    numerator * denominator.invert()
 }
 
 #[cfg(test)]
@@ -154,13 +158,13 @@ mod tests {
         let secret = Scalar::random(&mut OsRng);
         let signers = BTreeSet::from([id(1), id(2)]);
         let lagrange = lagrange(id(1), &signers);
-        let signer = |secret| Signer {
+        let verifying_key = EdwardsPoint::mul_base(&secret).compress().to_bytes();
+        let signer = Signer {
             identifier: id(1),
             secret: Arc::new(SecretScalar(secret)),
             lagrange,
-            verifying_key: EdwardsPoint::mul_base(&secret).compress().to_bytes(),
+            verifying_key,
         };
-        let signer = signer(secret);
         let (nonces, own, _) = round1::commit(&signer.secret, &mut OsRng).unwrap();
         let (_, theirs, _) = round1::commit(&SecretScalar(Scalar::random(&mut OsRng)), &mut OsRng).unwrap();
         let list = BTreeMap::from([(id(1), own), (id(2), theirs)]);
@@ -178,6 +182,19 @@ mod tests {
         let numerator = (z2 - z1) * (r3 - r1) - (z3 - z1) * (r2 - r1);
         let denominator = (k2 - k1) * (r3 - r1) - (k3 - k1) * (r2 - r1);
         assert_eq!(numerator * denominator.invert(), secret);
+    }
+
+    #[test]
+    fn the_signers_lagrange_coefficient_is_the_coordinators() {
+        let signers: BTreeSet<_> = [2, 5, 7, 255].map(id).into();
+        for own in &signers {
+            let product: Scalar = signers
+                .iter()
+                .filter(|other| *other != own)
+                .map(|other| ratio(*own, *other))
+                .product();
+            assert_eq!(product, lagrange(*own, &signers));
+        }
     }
 
     #[test]

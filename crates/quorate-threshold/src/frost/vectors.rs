@@ -1,4 +1,4 @@
-//! The test vectors of RFC 9591 §E.1 (FROST(Ed25519, SHA-512), 2-of-3, signers 1 and 3), through the public interface.
+//! The test vectors of RFC 9591 appendix E.1 (FROST(Ed25519, SHA-512), 2-of-3, signers 1 and 3), through the public interface.
 
 use super::{FrostEd25519, FrostShare, NAME, SecretScalar, round1};
 use crate::{Advance, GroupKey, Identifier, KeyShare, Opened, Parameters, Permit, Scheme, sign};
@@ -65,10 +65,10 @@ struct Given(Vec<u8>);
 
 impl RngCore for Given {
     fn next_u32(&mut self) -> u32 {
-        unimplemented_generator()
+        not_drawn()
     }
     fn next_u64(&mut self) -> u64 {
-        unimplemented_generator()
+        not_drawn()
     }
     fn fill_bytes(&mut self, dest: &mut [u8]) {
         self.try_fill_bytes(dest).unwrap();
@@ -86,7 +86,7 @@ impl RngCore for Given {
 
 impl CryptoRng for Given {}
 
-fn unimplemented_generator() -> ! {
+fn not_drawn() -> ! {
     panic!("nonces are drawn as bytes")
 }
 

@@ -2,7 +2,7 @@
 //! hashes, and signs when it holds all commitments. So nobody chooses nonces after seeing the others'. The ECDSA scheme, which has
 //! as many rounds, will stand behind the same traits.
 
-use crate::ceremony::{Message, deal, id, run, run_honest, shares};
+use crate::ceremony::{Message, Outputs, deal, id, run, run_honest, shares};
 use quorate_threshold::{
     Advance, AggregateError, Authorized, BadShare, BadSignature, DealsMade, Dealt, DkgContext, DkgDealing, DkgError,
     DkgRound, FrostEd25519, GroupKey, Identifier, KeyShare, Opened, Permit, Scheme, Session, SessionState, SignError,
@@ -277,7 +277,7 @@ fn each_round_checks_permit_and_inputs_anew() {
         });
         (a.0, BTreeMap::from([(id(1), a.1), (id(2), b.1)]))
     };
-    let check = |permit: &[u8], change: &dyn Fn(&mut BTreeMap<Identifier, Vec<u8>>), expected: Option<SignError>| {
+    let check = |permit: &[u8], change: &dyn Fn(&mut Outputs), expected: Option<SignError>| {
         let (session, mut inputs) = middle();
         change(&mut inputs);
         let outcome = sign(&Message(permit.to_vec()), session, &inputs);
