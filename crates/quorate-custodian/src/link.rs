@@ -22,7 +22,7 @@ const STREAMS: u32 = 32;
 /// Longest handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// First and longest pause before dialling again.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(25), Duration::from_millis(800));
 
 enum Task {
     Answer {

@@ -8,11 +8,14 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// Longest wait for a process to stop by itself.
 const STOP: Duration = Duration::from_secs(8);
 /// First and longest pause before a process is started again.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(3));
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(3));
+/// A process that ran this long did not fail at its start: the next start waits no longer than the first.
+const LIVED: Duration = Duration::from_millis(300);
 
 /// Turns true on SIGTERM, SIGINT, or when standard input closes, if that is asked for.
 pub fn stop_signal(end_with_stdin: bool) -> watch::Receiver<bool> {
@@ -58,9 +61,17 @@ pub struct Part {
     pub log: PathBuf,
 }
 
+/// A part that runs, since when, and how long its next start will wait.
+struct Running {
+    part: Part,
+    child: Child,
+    since: Instant,
+    pause: Duration,
+}
+
 /// The running parts.
 pub struct Parts {
-    running: BTreeMap<String, (Part, Child, Duration)>,
+    running: BTreeMap<String, Running>,
 }
 
 impl Parts {
@@ -69,66 +80,48 @@ impl Parts {
         let mut running = BTreeMap::new();
         for part in parts {
             let child = spawn(&part)?;
-            running.insert(part.name.clone(), (part, child, BACKOFF.0));
+            let name = part.name.clone();
+            running.insert(name, Running { part, child, since: Instant::now(), pause: BACKOFF.0 });
         }
         Ok(Self { running })
     }
 
     /// Process ids by name.
     pub fn ids(&self) -> BTreeMap<String, u32> {
-        self.running
-            .iter()
-            .filter_map(|(name, (_, child, _))| Some((name.clone(), child.id()?)))
-            .collect()
+        self.running.iter().filter_map(|(name, running)| Some((name.clone(), running.child.id()?))).collect()
     }
 
-    /// Starts again what has ended; returns the names of what was.
-    pub async fn restart_ended(&mut self) -> Result<Vec<String>> {
+    /// Starts again what has ended and whose pause is over; returns the names of what was.
+    pub fn restart_ended(&mut self) -> Result<Vec<String>> {
         let mut restarted = Vec::new();
-        for (name, (part, child, pause)) in &mut self.running {
-            match child.try_wait()? {
-                None => *pause = (*pause / 2).max(BACKOFF.0),
-                Some(status) => {
-                    tracing::warn!(part = name, %status, "ended; starting it again");
-                    tokio::time::sleep(*pause).await;
-                    *pause = (*pause * 4).min(BACKOFF.1);
-                    *child = spawn(part)?;
-                    restarted.push(name.clone());
-                }
+        for (name, running) in &mut self.running {
+            let Some(status) = running.child.try_wait()? else { continue };
+            if running.since.elapsed() > LIVED {
+                running.pause = BACKOFF.0;
+            } else if running.since.elapsed() < running.pause {
+                continue;
             }
+            tracing::warn!(part = name, %status, "ended; starting it again");
+            running.child = spawn(&running.part)?;
+            running.since = Instant::now();
+            running.pause = (running.pause * 2).min(BACKOFF.1);
+            restarted.push(name.clone());
         }
         Ok(restarted)
     }
 
-    /// Closes every part's standard input, waits for them, and kills what does not end.
+    /// Closes every part's standard input, waits for them, and kills what does not end. The gateway goes first: it ends the batch in
+    /// flight while the custodians are still there.
     pub async fn stop(mut self) {
-        // The gateway first: it ends the batch in flight while the custodians are still there.
-        let mut names: Vec<String> = self.running.keys().cloned().collect();
-        names.sort_by_key(|name| name != "gateway");
-        for name in names {
-            let Some((_, mut child, _)) = self.running.remove(&name) else {
-                continue;
-            };
-            drop(child.stdin.take());
-            if name == "gateway" {
-                wait(&mut child).await;
-            } else {
-                self.running.insert(
-                    name,
-                    (
-                        Part {
-                            name: String::new(),
-                            arguments: Vec::new(),
-                            log: PathBuf::new(),
-                        },
-                        child,
-                        STOP,
-                    ),
-                );
-            }
+        if let Some(mut gateway) = self.running.remove("gateway") {
+            drop(gateway.child.stdin.take());
+            wait(&mut gateway.child).await;
         }
-        for (_, mut child, _) in self.running.into_values() {
-            wait(&mut child).await;
+        for running in self.running.values_mut() {
+            drop(running.child.stdin.take());
+        }
+        for running in self.running.values_mut() {
+            wait(&mut running.child).await;
         }
     }
 }

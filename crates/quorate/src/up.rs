@@ -27,7 +27,7 @@ const DEMO_SCOPE: &str = "demo.read demo.write";
 /// Longest wait for a system that starts.
 const START: Duration = Duration::from_secs(60);
 /// How often children are looked after.
-const WATCH: Duration = Duration::from_millis(100);
+const WATCH: Duration = Duration::from_millis(50);
 
 /// Arguments.
 #[derive(Debug, Args)]
@@ -221,7 +221,7 @@ fn write_run_file(layout: &Layout, parts: &Parts) -> Result<()> {
 async fn watch_over(layout: &Layout, parts: &mut Parts) -> anyhow::Error {
     loop {
         tokio::time::sleep(WATCH).await;
-        match parts.restart_ended().await {
+        match parts.restart_ended() {
             Ok(restarted) if restarted.is_empty() => {}
             Ok(restarted) => {
                 eprintln!(
@@ -260,7 +260,7 @@ async fn prepare(layout: &Layout, tenant: &TenantFile, say: &impl Fn(&str)) -> R
             }
             // A rebuilt gateway publishes with its next checkpoint; the site of an older tenant is there already.
             let published = status["published"].as_u64().is_some_and(|size| size >= 2);
-            if status["ready"] == true && (published || layout.site().join("jwks.json").exists()) {
+            if status["ready"] == true && (published || layout.site().join("index.html").exists()) {
                 break;
             }
         }
@@ -273,7 +273,7 @@ async fn prepare(layout: &Layout, tenant: &TenantFile, say: &impl Fn(&str)) -> R
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    if !layout.site().join("jwks.json").exists() {
+    if !layout.site().join("index.html").exists() {
         site::write(layout, tenant, &layout.site()).await?;
     }
     register_demo_client(layout, say).await?;

@@ -135,14 +135,14 @@ fn unsafe_quorums_other_issuers_and_taken_ports_are_refused_in_words() {
 fn health_readiness_metrics_and_traces() {
     let system = System::start();
     system.token();
-    let get = |path: &str| ureq(&system.gateway, "GET", path, &[], "");
+    let get = |path: &str| exchange(&system.gateway, "GET", path, &[], "").unwrap();
     assert_eq!(get("/healthz").0, 200);
     assert_eq!(get("/readyz").0, 200);
     let (_, metrics) = get("/metrics");
     for name in ["quorate_tokens_total 1", "quorate_custodian_votes_total{custodian=\"1\"}", "quorate_token_seconds_bucket", "quorate_ready 1"] {
         assert!(metrics.contains(name), "{name} is missing in {metrics}");
     }
-    let (status, body) = ureq(&system.gateway, "POST", "/token", &[("content-type", "application/json")], "{}");
+    let (status, body) = exchange(&system.gateway, "POST", "/token", &[("content-type", "application/json")], "{}").unwrap();
     assert_eq!(status, 400);
     assert!(body.contains("invalid_request"));
     assert_eq!(get("/admin/registry").0, 401);
@@ -151,19 +151,20 @@ fn health_readiness_metrics_and_traces() {
 }
 
 /// One HTTP/1.1 exchange without a library between the test and the bytes.
-pub fn ureq(base: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
-    use std::io::{Read, Write};
+pub fn exchange(base: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> std::io::Result<(u16, String)> {
+    use std::io::{Error, Read, Write};
     let address = base.strip_prefix("http://").unwrap();
-    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    let mut stream = std::net::TcpStream::connect(address)?;
     let mut request = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
     for (name, value) in headers {
         request.push_str(&format!("{name}: {value}\r\n"));
     }
-    stream.write_all(format!("{request}\r\n{body}").as_bytes()).unwrap();
+    stream.write_all(format!("{request}\r\n{body}").as_bytes())?;
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
+    stream.read_to_string(&mut answer)?;
+    let cut = || Error::other("the answer was cut");
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(cut)?;
+    Ok((status, answer.split_once("\r\n\r\n").ok_or_else(cut)?.1.to_owned()))
 }
 
 #[test]
