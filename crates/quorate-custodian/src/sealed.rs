@@ -22,6 +22,9 @@ pub struct SealedShares {
     context: Vec<u8>,
 }
 
+/// Shares as they were read: the transcript that names them, and their secret bytes.
+pub type OpenedShares = ([u8; 32], Zeroizing<Vec<u8>>);
+
 /// A sealed file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
@@ -72,7 +75,7 @@ impl SealedShares {
     }
 
     /// Reads all files.
-    pub fn read_all(&self) -> Result<Vec<([u8; 32], Zeroizing<Vec<u8>>)>, SealError> {
+    pub fn read_all(&self) -> Result<Vec<OpenedShares>, SealError> {
         let io = |source| StoreError::Io {
             path: self.directory.clone(),
             source,

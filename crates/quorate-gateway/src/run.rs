@@ -15,7 +15,7 @@ use quorate_protocol::{Committee, coordinator::Coordinator, key_ring::Schemes};
 use quorate_rules::name::PartyName;
 use quorate_store::{DirectoryObjects, LogStore, Objects, RedbLog, StoreError, file};
 use quorate_tlog::note::VerifierKey;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -57,6 +57,9 @@ pub enum Fatal {
     /// The link's TLS.
     #[error("the link cannot be set up")]
     Tls(#[from] rustls::Error),
+    /// The sequencer ended without a word: a fault of this program.
+    #[error("the sequencer ended unexpectedly; please report this with the log")]
+    Sequencer,
     /// The metrics recorder.
     #[error("metrics cannot be recorded")]
     Metrics,
@@ -151,14 +154,19 @@ pub async fn run(config: Config, metrics: PrometheusHandle, stop: watch::Receive
     let serving = axum::serve(public, router(Arc::new(app))).with_graceful_shutdown(async move {
         while !*serving_stop.borrow_and_update() && serving_stop.changed().await.is_ok() {}
     });
-    let serving = tokio::task::spawn(async move { serving.await });
-    let mut sequencing = tokio::task::spawn(sequencer.run(stop.clone()));
+    let mut ends_by_itself = JoinSet::new();
+    ends_by_itself.spawn(async move { serving.await });
+    let mut sequencing = JoinSet::new();
+    sequencing.spawn(sequencer.run(stop.clone()));
     let outcome = tokio::select! {
-        ended = &mut sequencing => ended.map_err(|_| Fatal::Metrics)?.map_err(Fatal::from),
+        ended = sequencing.join_next() => match ended {
+            Some(Ok(ended)) => ended.map_err(Fatal::from),
+            _ => Err(Fatal::Sequencer),
+        },
         ended = failing(&mut tasks) => Err(ended),
     };
     // The batch in flight is ended by now; answers that are on their way get a moment to leave.
-    let _ = tokio::time::timeout(Duration::from_secs(2), serving).await;
+    let _ = tokio::time::timeout(Duration::from_secs(2), ends_by_itself.join_next()).await;
     outcome
 }
 
@@ -187,9 +195,9 @@ async fn listen(address: std::net::SocketAddr) -> Result<TcpListener, Fatal> {
         .map_err(|source| Fatal::Listen { address, source })
 }
 
-fn read_key(path: &PathBuf) -> Result<SigningKey, Fatal> {
+fn read_key(path: &Path) -> Result<SigningKey, Fatal> {
     let bad = |what| Fatal::File {
-        path: path.clone(),
+        path: path.to_owned(),
         what,
     };
     let text = file::read_bounded(path, 128)?

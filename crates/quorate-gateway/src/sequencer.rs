@@ -187,7 +187,11 @@ impl Sequencer {
             }
             if requests.is_empty() && self.wants_tick() && self.may_tick() {
                 let (reply, _) = oneshot::channel();
-                requests.push(Request { order: Order::Tick, since_ms: clock::now_ms(), reply });
+                requests.push(Request {
+                    order: Order::Tick,
+                    since_ms: clock::now_ms(),
+                    reply,
+                });
             }
             if requests.is_empty() {
                 continue;
@@ -215,7 +219,12 @@ impl Sequencer {
     }
 
     fn may_tick(&self) -> bool {
-        clock::now_ms() >= self.coordinator.tip().time_ms().saturating_add(quorate_protocol::batch::TICK_MS)
+        clock::now_ms()
+            >= self
+                .coordinator
+                .tip()
+                .time_ms()
+                .saturating_add(quorate_protocol::batch::TICK_MS)
     }
 
     fn quorum_is_there(&self) -> bool {

@@ -249,11 +249,13 @@ impl Custodian {
     }
 
     fn remember_votes(&mut self, certificate: &QuorumCertificate) -> Result<(), Refusal> {
-        if let Some(lock) = &self.lock {
-            if let Some(proof) = Equivocation::between(lock, certificate) {
-                self.equivocation = Some(proof);
-                return Err(Refusal::Equivocation);
-            }
+        let proof = self
+            .lock
+            .as_ref()
+            .and_then(|lock| Equivocation::between(lock, certificate));
+        if proof.is_some() {
+            self.equivocation = proof;
+            return Err(Refusal::Equivocation);
         }
         for vote in &certificate.votes {
             let held = HeldVote {

@@ -8,7 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const ENTRIES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("entries");
 const RECORDS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("records");
 const TAKEN: TableDefinition<'_, &[u8], (u64, u64)> = TableDefinition::new("taken");
-const EXPIRING: TableDefinition<'_, (&str, &[u8]), (u64, &[u8])> = TableDefinition::new("expiring");
+/// Table name and key.
+type ExpiringKey = (&'static str, &'static [u8]);
+/// Expiry in milliseconds, and value.
+type ExpiringValue = (u64, &'static [u8]);
+const EXPIRING: TableDefinition<'_, ExpiringKey, ExpiringValue> = TableDefinition::new("expiring");
 /// Name of the record that holds the head; no caller's record has it.
 const HEAD: &str = "\0head";
 /// redb would take a gibibyte by itself.

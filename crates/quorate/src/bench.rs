@@ -415,6 +415,10 @@ impl Client {
         let stream = TcpStream::connect(&self.address).await?;
         stream.set_nodelay(true)?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the connection ends with its sender, which the caller owns"
+        )]
         tokio::task::spawn(connection);
         Ok(sender)
     }

@@ -20,6 +20,10 @@ const LIVED: Duration = Duration::from_millis(300);
 /// Turns true on SIGTERM, SIGINT, or when standard input closes, if that is asked for.
 pub fn stop_signal(end_with_stdin: bool) -> watch::Receiver<bool> {
     let (stop, stopped) = watch::channel(false);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "signals are listened to until the process ends"
+    )]
     tokio::task::spawn(async move {
         let signal = |kind| tokio::signal::unix::signal(kind);
         let kinds = (
@@ -81,21 +85,34 @@ impl Parts {
         for part in parts {
             let child = spawn(&part)?;
             let name = part.name.clone();
-            running.insert(name, Running { part, child, since: Instant::now(), pause: BACKOFF.0 });
+            running.insert(
+                name,
+                Running {
+                    part,
+                    child,
+                    since: Instant::now(),
+                    pause: BACKOFF.0,
+                },
+            );
         }
         Ok(Self { running })
     }
 
     /// Process ids by name.
     pub fn ids(&self) -> BTreeMap<String, u32> {
-        self.running.iter().filter_map(|(name, running)| Some((name.clone(), running.child.id()?))).collect()
+        self.running
+            .iter()
+            .filter_map(|(name, running)| Some((name.clone(), running.child.id()?)))
+            .collect()
     }
 
     /// Starts again what has ended and whose pause is over; returns the names of what was.
     pub fn restart_ended(&mut self) -> Result<Vec<String>> {
         let mut restarted = Vec::new();
         for (name, running) in &mut self.running {
-            let Some(status) = running.child.try_wait()? else { continue };
+            let Some(status) = running.child.try_wait()? else {
+                continue;
+            };
             if running.since.elapsed() > LIVED {
                 running.pause = BACKOFF.0;
             } else if running.since.elapsed() < running.pause {

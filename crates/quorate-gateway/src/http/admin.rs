@@ -24,7 +24,7 @@ use serde_json::json;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
-fn allow(app: &App, method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Result<(), Response> {
+fn allow(app: &App, method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Result<(), Box<Response>> {
     let header = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
@@ -33,10 +33,10 @@ fn allow(app: &App, method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]
     let parts = (method.as_str(), uri.path(), body);
     match admin::authenticate(&registry, header, parts, clock::now_ms()) {
         Some(_) => Ok(()),
-        None => Err(fail(
+        None => Err(Box::new(fail(
             StatusCode::UNAUTHORIZED,
             "sign this request with an administrator's key; see docs/OPERATING.md",
-        )),
+        ))),
     }
 }
 
@@ -86,7 +86,7 @@ pub(super) async fn propose(
     body: Bytes,
 ) -> Response {
     if let Err(refused) = allow(&app, &method, &uri, &headers, &body) {
-        return refused;
+        return *refused;
     }
     let registry = Arc::clone(&app.seen.borrow().registry);
     match tokio::task::block_in_place(|| admin::put(app.store.as_ref(), &registry, &body, clock::now_ms())) {
@@ -98,7 +98,7 @@ pub(super) async fn propose(
 /// `GET /admin/proposals`.
 pub(super) async fn list(State(app): State<Arc<App>>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
     if let Err(refused) = allow(&app, &method, &uri, &headers, &[]) {
-        return refused;
+        return *refused;
     }
     match tokio::task::block_in_place(|| admin::list(app.store.as_ref())) {
         Ok(all) => {
@@ -121,7 +121,7 @@ pub(super) async fn show(
     headers: HeaderMap,
 ) -> Response {
     if let Err(refused) = allow(&app, &method, &uri, &headers, &[]) {
-        return refused;
+        return *refused;
     }
     match tokio::task::block_in_place(|| admin::get(app.store.as_ref(), &id)) {
         Ok(open) => json(StatusCode::OK, &described(&open, &app, state_of(&open, &app))),
@@ -146,7 +146,7 @@ pub(super) async fn approve(
     body: Bytes,
 ) -> Response {
     if let Err(refused) = allow(&app, &method, &uri, &headers, &body) {
-        return refused;
+        return *refused;
     }
     let read = || -> Option<Approval> {
         let body: ApprovalBody = serde_json::from_slice(&body).ok()?;
@@ -209,7 +209,7 @@ pub(super) async fn approve(
 /// `GET /admin/registry`: what proposals are made on.
 pub(super) async fn registry(State(app): State<Arc<App>>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
     if let Err(refused) = allow(&app, &method, &uri, &headers, &[]) {
-        return refused;
+        return *refused;
     }
     let registry = Arc::clone(&app.seen.borrow().registry);
     let clients: Vec<_> = registry
@@ -256,7 +256,7 @@ pub(super) async fn entry(
     headers: HeaderMap,
 ) -> Response {
     if let Err(refused) = allow(&app, &method, &uri, &headers, &[]) {
-        return refused;
+        return *refused;
     }
     match tokio::task::block_in_place(|| read_entries(app.store.as_ref(), index, 1)) {
         Ok(entries) => match entries.into_iter().next() {

@@ -211,12 +211,11 @@ pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
     for number in app.custodians.linked() {
         for line in app.custodians.counters(number).await.unwrap_or_default().lines() {
             let mut words = line.split(' ');
-            if let (Some(name), Some(Ok(value)), None) =
-                (words.next(), words.next().map(str::parse::<u64>), words.next())
-            {
-                if name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') {
-                    text.push_str(&format!("quorate_custodian_{name}{{custodian=\"{number}\"}} {value}\n"));
-                }
+            let number_of = |text: &str| text.parse::<u64>().ok();
+            let (name, value) = (words.next().unwrap_or_default(), words.next().and_then(number_of));
+            let plain = name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+            if let (true, Some(value), None) = (plain, value, words.next()) {
+                text.push_str(&format!("quorate_custodian_{name}{{custodian=\"{number}\"}} {value}\n"));
             }
         }
     }

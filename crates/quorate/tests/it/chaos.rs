@@ -21,7 +21,13 @@ fn try_request(system: &System, key: &ClientKey) -> std::io::Result<(u16, String
     let body = format!(
         "grant_type=client_credentials&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion={assertion}"
     );
-    exchange(&system.gateway, "POST", "/token", &[("content-type", "application/x-www-form-urlencoded")], &body)
+    exchange(
+        &system.gateway,
+        "POST",
+        "/token",
+        &[("content-type", "application/x-www-form-urlencoded")],
+        &body,
+    )
 }
 
 fn request(system: &System, key: &ClientKey) -> (u16, String) {
@@ -61,7 +67,11 @@ fn one_custodian_down_or_hung_and_tokens_go_on() {
     let key = demo_key(&system);
     let id = system.run_file().processes["custodian-2"];
     assert!(signal(id, Signal::STOP));
-    let stopped = || std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap().contains(") T ");
+    let stopped = || {
+        std::fs::read_to_string(format!("/proc/{id}/stat"))
+            .unwrap()
+            .contains(") T ")
+    };
     let deadline = now() + Duration::from_secs(5);
     while !stopped() {
         assert!(now() < deadline, "it is stopped, not dead");
@@ -88,7 +98,10 @@ fn too_few_custodians_is_said_clearly_and_heals_by_itself() {
     for id in stopped {
         assert!(signal(id, Signal::STOP));
     }
-    let (status, body) = (0..20).map(|_| request(&system, &key)).find(|(status, _)| *status == 503).expect("a 503");
+    let (status, body) = (0..20)
+        .map(|_| request(&system, &key))
+        .find(|(status, _)| *status == 503)
+        .expect("a 503");
     assert_eq!(status, 503);
     assert!(body.contains("temporarily_unavailable"), "{body}");
     assert!(signal(stopped[0], Signal::CONT));
@@ -106,7 +119,11 @@ fn a_fresh_gateway_rebuilds_from_the_custodians() {
     for name in ["gateway.redb", "public"] {
         let path = place.join(name);
         assert!(path.exists());
-        if path.is_dir() { std::fs::remove_dir_all(path).unwrap() } else { std::fs::remove_file(path).unwrap() }
+        if path.is_dir() {
+            std::fs::remove_dir_all(path).unwrap()
+        } else {
+            std::fs::remove_file(path).unwrap()
+        }
     }
     system.up(&[]);
     let after = system.token();
@@ -171,7 +188,12 @@ fn random_kills_under_load_lose_nothing() {
         state ^= state >> 7;
         state ^= state << 17;
         let name = names[usize::try_from(state % 5).unwrap()];
-        if let Some(id) = system.layout().running().unwrap().and_then(|run| run.processes.get(name).copied()) {
+        if let Some(id) = system
+            .layout()
+            .running()
+            .unwrap()
+            .and_then(|run| run.processes.get(name).copied())
+        {
             hit += usize::from(signal(id, Signal::KILL));
         }
         std::thread::sleep(Duration::from_millis(150 + state % 250));
@@ -183,7 +205,12 @@ fn random_kills_under_load_lose_nothing() {
     assert!(hit > KILLS / 2, "only {hit} kills hit a process");
     until_token(&system, Duration::from_secs(30));
     let seen = seen.lock().unwrap();
-    println!("{hit} kills, {} tokens, {} turned away, {} connections broken", seen.tokens.len(), seen.turned_away, seen.broken);
+    println!(
+        "{hit} kills, {} tokens, {} turned away, {} connections broken",
+        seen.tokens.len(),
+        seen.turned_away,
+        seen.broken
+    );
     assert!(seen.tokens.len() > 100, "too little load to mean anything");
     assert!(seen.broken + seen.turned_away > 10, "the kills hit no batch in flight");
     assert_eq!(system.json(&["log", "fsck"])["clean"], true);

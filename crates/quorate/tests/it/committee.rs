@@ -3,7 +3,13 @@
 use crate::system::QUORATE;
 use bytes::Bytes;
 use ed25519_dalek::{Signer, SigningKey};
-use quorate::{admin::plain_client, client_key::ClientKey, clock, layout::{Layout, TenantFile}, tenant};
+use quorate::{
+    admin::plain_client,
+    client_key::ClientKey,
+    clock,
+    layout::{Layout, TenantFile},
+    tenant,
+};
 use quorate_gateway::custodians::{ANSWER, AskError, Custodians, accept};
 use quorate_protocol::{
     Committee, Refusal, View,
@@ -71,16 +77,26 @@ impl Bench {
         tenant::make(&layout, &file).unwrap();
         tenant::configure(&layout, &file, |_| link).unwrap();
         let committee = Committee::from_genesis(&std::fs::read(layout.genesis()).unwrap()).unwrap();
-        let gateway = SigningKey::from_bytes(&quorate_custodian::files::read_key(&layout.gateway().join("link.key")).unwrap());
+        let gateway =
+            SigningKey::from_bytes(&quorate_custodian::files::read_key(&layout.gateway().join("link.key")).unwrap());
         let admin = tenant::read_admin_key(&layout.admin_key()).unwrap();
         let custodians = Custodians::new(committee.clone());
         let (on_link, _links) = tokio::sync::mpsc::unbounded_channel();
         let (key, accepting) = (gateway.clone(), Arc::clone(&custodians));
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "links are accepted until the test's runtime ends"
+        )]
         tokio::task::spawn(async move { accept(listener, key, accepting, on_link).await });
         std::mem::forget(_links);
         let identity = (PartyName::new(tenant::GATEWAY).unwrap(), gateway.clone());
-        let coordinator =
-            Coordinator::new(committee.clone(), Schemes::frost(), identity, (Tip::empty(), None), Default::default());
+        let coordinator = Coordinator::new(
+            committee.clone(),
+            Schemes::frost(),
+            identity,
+            (Tip::empty(), None),
+            Default::default(),
+        );
         let client = ClientKey::generate("EdDSA").unwrap();
         let mut bench = Self {
             committee,
@@ -143,7 +159,12 @@ impl Bench {
         panic!("{number} is still linked");
     }
 
-    pub async fn ask<R: Canonical>(&self, number: u16, path: &'static str, message: &impl Canonical) -> Result<R, Refusal> {
+    pub async fn ask<R: Canonical>(
+        &self,
+        number: u16,
+        path: &'static str,
+        message: &impl Canonical,
+    ) -> Result<R, Refusal> {
         self.ask_bytes(number, path, message.to_canonical()).await
     }
 
@@ -156,12 +177,23 @@ impl Bench {
     }
 
     pub async fn status(&self, number: u16) -> Status {
-        self.ask(number, path::HELLO, &Hello { origin: self.committee.origin().to_owned() }).await.unwrap()
+        self.ask(
+            number,
+            path::HELLO,
+            &Hello {
+                origin: self.committee.origin().to_owned(),
+            },
+        )
+        .await
+        .unwrap()
     }
 
     pub async fn join(&self, number: u16) -> Status {
         let status = self.status(number).await;
-        let ask = AskPeer { about: number, challenge: status.challenge };
+        let ask = AskPeer {
+            about: number,
+            challenge: status.challenge,
+        };
         let mut statements = Vec::new();
         for other in (1..=4).filter(|other| *other != number && self.custodians.linked().contains(other)) {
             statements.push(self.ask(other, path::PEER, &ask).await.unwrap());
@@ -176,7 +208,10 @@ impl Bench {
     }
 
     pub async fn statements(&self, view: View, of: &[u16]) -> Vec<SignedNewView> {
-        let message = EnterView { origin: self.committee.origin().to_owned(), view };
+        let message = EnterView {
+            origin: self.committee.origin().to_owned(),
+            view,
+        };
         let mut statements = Vec::new();
         for number in of {
             statements.push(self.ask(*number, path::NEW_VIEW, &message).await.unwrap());
@@ -192,17 +227,25 @@ impl Bench {
     pub async fn enter_view_above(&mut self, view: View) {
         let mut round = NewViewRound::begin([view]);
         for statement in self.statements(round.view(), &[1, 2, 3, 4]).await {
-            round.take(&self.committee, statement.statement.custodian, statement).unwrap();
+            round
+                .take(&self.committee, statement.statement.custodian, statement)
+                .unwrap();
         }
         let entered = round.finish(&self.committee).unwrap();
         let tip = self.coordinator.tip().clone();
-        assert!(self.coordinator.lead(entered, tip, Default::default()).is_ok(), "the tip is the highest certified head");
+        assert!(
+            self.coordinator.lead(entered, tip, Default::default()).is_ok(),
+            "the tip is the highest certified head"
+        );
     }
 
     async fn found(&mut self) {
         let mut attempt = [0; 16];
         OsRng.fill_bytes(&mut attempt);
-        let begin = Begin { origin: self.committee.origin().to_owned(), attempt: Array(attempt) };
+        let begin = Begin {
+            origin: self.committee.origin().to_owned(),
+            attempt: Array(attempt),
+        };
         let mut all: Vec<SignedBroadcast> = Vec::new();
         for number in 1..=4 {
             all.push(self.ask(number, path::DKG_BEGIN, &begin).await.unwrap());
@@ -214,9 +257,23 @@ impl Bench {
         }
         let mut keys = Vec::new();
         for number in 1..=4 {
-            let deals = dealt.iter().flat_map(|made| &made.deals).filter(|deal| deal.to == number).cloned().collect();
-            let finished: SignedFinished =
-                self.ask(number, path::DKG_FINISH, &Deals { attempt: Array(attempt), deals }).await.unwrap();
+            let deals = dealt
+                .iter()
+                .flat_map(|made| &made.deals)
+                .filter(|deal| deal.to == number)
+                .cloned()
+                .collect();
+            let finished: SignedFinished = self
+                .ask(
+                    number,
+                    path::DKG_FINISH,
+                    &Deals {
+                        attempt: Array(attempt),
+                        deals,
+                    },
+                )
+                .await
+                .unwrap();
             keys = finished.finished.keys.to_canonical();
         }
         let batch = self.coordinator.build_first(keys, clock::now_ms(), &mut OsRng).unwrap();
@@ -236,8 +293,14 @@ impl Bench {
             action,
         };
         let signature = Array(self.admin.sign(proposal.digest().as_bytes()).to_bytes());
-        let approvals = vec![Approval { admin: PartyName::new(tenant::ADMIN).unwrap(), signature }];
-        DecisionBody { proposal: proposal.to_canonical().into(), approvals }
+        let approvals = vec![Approval {
+            admin: PartyName::new(tenant::ADMIN).unwrap(),
+            signature,
+        }];
+        DecisionBody {
+            proposal: proposal.to_canonical().into(),
+            approvals,
+        }
     }
 
     pub async fn decide(&mut self, action: Action) {
@@ -265,7 +328,11 @@ impl Bench {
     }
 
     pub fn order(evidence: Evidence) -> Order {
-        Order::Token { evidence, judged: None, traceparent: None }
+        Order::Token {
+            evidence,
+            judged: None,
+            traceparent: None,
+        }
     }
 
     /// A batch of one good token.
@@ -274,7 +341,9 @@ impl Bench {
     }
 
     pub fn batch_of(&self, evidence: Evidence) -> Batch {
-        let batch = self.coordinator.build(&[Self::order(evidence)], clock::now_ms(), &mut OsRng);
+        let batch = self
+            .coordinator
+            .build(&[Self::order(evidence)], clock::now_ms(), &mut OsRng);
         assert!(batch.refused.is_empty(), "{:?}", batch.refused);
         batch
     }
@@ -323,7 +392,12 @@ impl Bench {
             answers.insert(*number, committed);
         }
         let later = [answers];
-        let combined = certified.jobs(&self.coordinator, batch, &later).unwrap().iter().map(|job| job.run()).collect();
+        let combined = certified
+            .jobs(&self.coordinator, batch, &later)
+            .unwrap()
+            .iter()
+            .map(|job| job.run())
+            .collect();
         let signed = certified.finish(batch, combined, &later);
         assert!(signed.misbehaved.is_empty());
         self.bring_up(4).await;
@@ -336,7 +410,9 @@ impl Bench {
             return;
         }
         let status = self.status(number).await;
-        let Some(certificate) = self.coordinator.certificate() else { return };
+        let Some(certificate) = self.coordinator.certificate() else {
+            return;
+        };
         if status.certified == certificate.head {
             return;
         }
@@ -347,7 +423,9 @@ impl Bench {
             from,
             limit: certificate.head.size - from,
         };
-        let holder = (1..=4).find(|other| *other != number && self.custodians.linked().contains(other)).unwrap();
+        let holder = (1..=4)
+            .find(|other| *other != number && self.custodians.linked().contains(other))
+            .unwrap();
         let fetched: quorate_protocol::message::Fetched = self.ask(holder, path::FETCH, &fetch).await.unwrap();
         let follow = quorate_protocol::message::Follow {
             origin: self.committee.origin().to_owned(),

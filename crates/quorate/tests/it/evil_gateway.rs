@@ -6,7 +6,7 @@ use quorate_gateway::tls;
 use quorate_protocol::{
     Refusal, View,
     coordinator::Batch,
-    message::{Commit, Follow, Hello, Purpose, Outputs, SignedOutputs, SignedPropose, Status, path},
+    message::{Commit, Follow, Hello, Outputs, Purpose, SignedOutputs, SignedPropose, Status, path},
     signed::Statement,
 };
 use quorate_rules::{
@@ -22,7 +22,10 @@ use rand_core::OsRng;
 const ALL: [u16; 4] = [1, 2, 3, 4];
 
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap()
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap()
 }
 
 /// Signers that include `number`.
@@ -80,7 +83,11 @@ impl Bench {
         let proposed = self.coordinator.propose(&batch, 0, &signers);
         for number in signers {
             let voted = self.propose(number, proposed.message()).await.unwrap();
-            assert_eq!(voted.refused, [(first, expected.code().to_owned())], "custodian {number}");
+            assert_eq!(
+                voted.refused,
+                [(first, expected.code().to_owned())],
+                "custodian {number}"
+            );
             let outputs = Outputs::from_canonical(&voted.outputs.list).unwrap();
             assert!(outputs.items.iter().all(|item| item.purpose == Purpose::Checkpoint));
         }
@@ -125,7 +132,9 @@ fn altered_claims_leaves_and_openings_are_refused() {
             ("\"exp\":", "\"exp\":9"),
             ("\"sub\":\"service\"", "\"sub\":\"root\""),
         ] {
-            bench.refused(&batch, |m| change_claims(m, from, to), Refusal::LeafMismatch).await;
+            bench
+                .refused(&batch, |m| change_claims(m, from, to), Refusal::LeafMismatch)
+                .await;
         }
         let check = |change: fn(&mut Leaf), expected| (change, expected);
         for (change, expected) in [
@@ -133,17 +142,40 @@ fn altered_claims_leaves_and_openings_are_refused() {
             check(|leaf| leaf.subject_tag = Tag([7; 16]), Refusal::LeafMismatch),
             check(|leaf| leaf.class = quorate_rules::Class::Passkey, Refusal::LeafMismatch),
             check(|leaf| leaf.time_ms += 1, Refusal::WrongLeafTime),
-            check(|leaf| leaf.registry_root = Hash::from([3; 32]), Refusal::WrongRegistryRoot),
-            check(|leaf| leaf.entry_type = quorate_rules::EntryType::Tick, Refusal::UnknownEntry),
-            check(|leaf| leaf.entry_type = quorate_rules::EntryType::Genesis, Refusal::UnknownEntry),
+            check(
+                |leaf| leaf.registry_root = Hash::from([3; 32]),
+                Refusal::WrongRegistryRoot,
+            ),
+            check(
+                |leaf| leaf.entry_type = quorate_rules::EntryType::Tick,
+                Refusal::UnknownEntry,
+            ),
+            check(
+                |leaf| leaf.entry_type = quorate_rules::EntryType::Genesis,
+                Refusal::UnknownEntry,
+            ),
         ] {
             bench.refused(&batch, |m| change_leaf(m, change), expected).await;
         }
-        bench.refused(&batch, |m| m.proposal.entries[0].opening = None, Refusal::OpeningWithheld).await;
-        bench.refused(&batch, |m| m.proposal.entries[0].evidence = None, Refusal::OpeningWithheld).await;
+        bench
+            .refused(
+                &batch,
+                |m| m.proposal.entries[0].opening = None,
+                Refusal::OpeningWithheld,
+            )
+            .await;
+        bench
+            .refused(
+                &batch,
+                |m| m.proposal.entries[0].evidence = None,
+                Refusal::OpeningWithheld,
+            )
+            .await;
         let other_salt = |m: &mut SignedPropose| m.proposal.entries[0].opening.as_mut().unwrap().salt = Array([9; 32]);
         bench.refused(&batch, other_salt, Refusal::OpeningMismatch).await;
-        bench.refused(&batch, |m| m.proposal.head.size += 1, Refusal::RootMismatch).await;
+        bench
+            .refused(&batch, |m| m.proposal.head.size += 1, Refusal::RootMismatch)
+            .await;
         assert_eq!(bench.shares_given.get(), 0);
     });
 }
@@ -154,26 +186,69 @@ fn evidence_that_is_not_good_gets_a_leaf_but_no_token() {
         let mut bench = Bench::start().await;
         let now = quorate::clock::now_ms() / 1000;
         let other = quorate::client_key::ClientKey::generate("EdDSA").unwrap();
-        bench.decide(Action::PutClient(quorate::admin::plain_client("other", "read", other.public().clone()).unwrap())).await;
+        bench
+            .decide(Action::PutClient(
+                quorate::admin::plain_client("other", "read", other.public().clone()).unwrap(),
+            ))
+            .await;
 
         let used = bench.evidence();
         let batch = bench.batch_of(used.clone());
         assert_eq!(bench.complete(&batch, &[1, 2, 3]).await.tokens.len(), 1);
         bench.replayed(used).await;
         let cases: Vec<(Evidence, Refusal)> = vec![
-            (bench.evidence_with(|c| c["aud"] = "http://localhost:9/token".into()), Refusal::WrongAudience),
-            (bench.evidence_with(|c| c["aud"] = vec!["http://localhost:9"].into()), Refusal::WrongAudience),
+            (
+                bench.evidence_with(|c| c["aud"] = "http://localhost:9/token".into()),
+                Refusal::WrongAudience,
+            ),
+            (
+                bench.evidence_with(|c| c["aud"] = vec!["http://localhost:9"].into()),
+                Refusal::WrongAudience,
+            ),
             (bench.evidence_with(|c| c["iat"] = (now - 120).into()), Refusal::Expired),
             (bench.evidence_with(|c| c["exp"] = (now - 1).into()), Refusal::Expired),
-            (bench.evidence_with(|c| { c["iat"] = (now + 120).into(); c["exp"] = (now + 150).into(); }), Refusal::FromTheFuture),
-            (bench.evidence_with(|c| c["nbf"] = (now + 120).into()), Refusal::FromTheFuture),
-            (bench.evidence_with(|c| drop(c.as_object_mut().unwrap().remove("jti"))), Refusal::MissingClaim),
-            (bench.evidence_with(|c| drop(c.as_object_mut().unwrap().remove("iat"))), Refusal::MissingClaim),
+            (
+                bench.evidence_with(|c| {
+                    c["iat"] = (now + 120).into();
+                    c["exp"] = (now + 150).into();
+                }),
+                Refusal::FromTheFuture,
+            ),
+            (
+                bench.evidence_with(|c| c["nbf"] = (now + 120).into()),
+                Refusal::FromTheFuture,
+            ),
+            (
+                bench.evidence_with(|c| drop(c.as_object_mut().unwrap().remove("jti"))),
+                Refusal::MissingClaim,
+            ),
+            (
+                bench.evidence_with(|c| drop(c.as_object_mut().unwrap().remove("iat"))),
+                Refusal::MissingClaim,
+            ),
             (bench.evidence_with(|c| c["iat"] = 1.5.into()), Refusal::MissingClaim),
-            (bench.evidence_with(|c| c["sub"] = "other".into()), Refusal::WrongSubject),
-            (bench.evidence_with(|c| { c["iss"] = "other".into(); c["sub"] = "other".into(); }), Refusal::UnknownKey),
-            (bench.evidence_with(|c| { c["iss"] = "nobody".into(); c["sub"] = "nobody".into(); }), Refusal::UnknownClient),
-            (bench.evidence_with(|c| c["scope"] = "read admin".into()), Refusal::ScopeNotRegistered),
+            (
+                bench.evidence_with(|c| c["sub"] = "other".into()),
+                Refusal::WrongSubject,
+            ),
+            (
+                bench.evidence_with(|c| {
+                    c["iss"] = "other".into();
+                    c["sub"] = "other".into();
+                }),
+                Refusal::UnknownKey,
+            ),
+            (
+                bench.evidence_with(|c| {
+                    c["iss"] = "nobody".into();
+                    c["sub"] = "nobody".into();
+                }),
+                Refusal::UnknownClient,
+            ),
+            (
+                bench.evidence_with(|c| c["scope"] = "read admin".into()),
+                Refusal::ScopeNotRegistered,
+            ),
             (Evidence::ClientKey("a.b.c".to_owned()), Refusal::MalformedAssertion),
             (Evidence::ClientKey("x".repeat(9000)), Refusal::Oversize),
             (tampered(&bench), Refusal::BadSignature),
@@ -183,7 +258,9 @@ fn evidence_that_is_not_good_gets_a_leaf_but_no_token() {
         }
         bench.decide(Action::SuspendClient(CLIENT.parse().unwrap())).await;
         let suspended = bench.evidence();
-        let batch = bench.coordinator.build(&[Bench::order(suspended)], quorate::clock::now_ms(), &mut OsRng);
+        let batch = bench
+            .coordinator
+            .build(&[Bench::order(suspended)], quorate::clock::now_ms(), &mut OsRng);
         assert_eq!(batch.refused, [(0, Refusal::ClientSuspended)]);
     });
 }
@@ -213,14 +290,22 @@ fn decisions_by_a_minority_or_on_another_state_spoil_the_batch() {
         };
         let mut none = good.clone();
         none.approvals.clear();
-        bench.refused(&batch, |m| put(m, none.to_canonical()), Refusal::TooFewApprovals).await;
+        bench
+            .refused(&batch, |m| put(m, none.to_canonical()), Refusal::TooFewApprovals)
+            .await;
         let mut twice = good.clone();
         twice.approvals.push(twice.approvals[0].clone());
-        bench.refused(&batch, |m| put(m, twice.to_canonical()), Refusal::DoubledApproval).await;
+        bench
+            .refused(&batch, |m| put(m, twice.to_canonical()), Refusal::DoubledApproval)
+            .await;
         let mut forged = good.clone();
         forged.approvals[0].signature.0[0] ^= 1;
-        bench.refused(&batch, |m| put(m, forged.to_canonical()), Refusal::BadApproval).await;
-        bench.refused(&batch, |m| put(m, b"nonsense".to_vec()), Refusal::InvalidProposal).await;
+        bench
+            .refused(&batch, |m| put(m, forged.to_canonical()), Refusal::BadApproval)
+            .await;
+        bench
+            .refused(&batch, |m| put(m, b"nonsense".to_vec()), Refusal::InvalidProposal)
+            .await;
         let change = |change: fn(&mut quorate_rules::decision::Proposal)| {
             let mut proposal = quorate_rules::decision::Proposal::from_canonical(&good.proposal).unwrap();
             change(&mut proposal);
@@ -229,11 +314,17 @@ fn decisions_by_a_minority_or_on_another_state_spoil_the_batch() {
             body.to_canonical()
         };
         let stale = change(|p| p.registry_root = Array([1; 32]));
-        bench.refused(&batch, |m| put(m, stale.clone()), Refusal::StaleProposal).await;
+        bench
+            .refused(&batch, |m| put(m, stale.clone()), Refusal::StaleProposal)
+            .await;
         let expired = change(|p| p.expires_ms = 1);
-        bench.refused(&batch, |m| put(m, expired.clone()), Refusal::ProposalExpired).await;
+        bench
+            .refused(&batch, |m| put(m, expired.clone()), Refusal::ProposalExpired)
+            .await;
         let foreign = change(|p| p.issuer = "https://other.example".parse_issuer());
-        bench.refused(&batch, |m| put(m, foreign.clone()), Refusal::WrongTenant).await;
+        bench
+            .refused(&batch, |m| put(m, foreign.clone()), Refusal::WrongTenant)
+            .await;
         assert_eq!(bench.shares_given.get(), 0);
     });
 }
@@ -254,11 +345,17 @@ fn shares_before_the_log_holds_the_leaf_are_refused() {
         let bench = Bench::start().await;
         let batch = bench.batch();
         let signers = [1, 2, 3];
-        let certified = bench.certify(bench.coordinator.propose(&batch, 0, &signers), &signers).await;
+        let certified = bench
+            .certify(bench.coordinator.propose(&batch, 0, &signers), &signers)
+            .await;
         let good = certified.message().clone();
         let check = async |message: Commit, expected: Refusal| {
             for number in signers {
-                assert_eq!(bench.commit(number, &message).await.err(), Some(expected), "custodian {number}");
+                assert_eq!(
+                    bench.commit(number, &message).await.err(),
+                    Some(expected),
+                    "custodian {number}"
+                );
             }
         };
         let with = |change: &dyn Fn(&mut Commit)| {
@@ -268,16 +365,28 @@ fn shares_before_the_log_holds_the_leaf_are_refused() {
         };
         check(with(&|m| m.certificate.votes.clear()), Refusal::QuorumTooSmall).await;
         check(with(&|m| drop(m.certificate.votes.pop())), Refusal::QuorumTooSmall).await;
-        check(with(&|m| m.certificate.votes[2] = m.certificate.votes[1].clone()), Refusal::DoubledVoter).await;
+        check(
+            with(&|m| m.certificate.votes[2] = m.certificate.votes[1].clone()),
+            Refusal::DoubledVoter,
+        )
+        .await;
         check(with(&|m| m.certificate.votes[0].signature.0[5] ^= 1), Refusal::BadVote).await;
         check(with(&|m| m.certificate.votes[0].custodian = 4), Refusal::BadVote).await;
-        check(with(&|m| m.certificate.head.root = Hash::from([1; 32])), Refusal::BadVote).await;
+        check(
+            with(&|m| m.certificate.head.root = Hash::from([1; 32])),
+            Refusal::BadVote,
+        )
+        .await;
         check(with(&|m| m.certificate.view = View(9)), Refusal::BadVote).await;
         // A real certificate, but of the head before: a QC for another root.
         let before = bench.coordinator.certificate().unwrap().clone();
         check(with(&|m| m.certificate = before.clone()), Refusal::QuorumForAnotherHead).await;
         check(with(&|m| m.attempt = 1), Refusal::NoSuchAttempt).await;
-        check(with(&|m| m.origin = "other.example/log/1".to_owned()), Refusal::WrongOrigin).await;
+        check(
+            with(&|m| m.origin = "other.example/log/1".to_owned()),
+            Refusal::WrongOrigin,
+        )
+        .await;
         check(with(&|m| drop(m.lists.pop())), Refusal::WrongCommitments).await;
         check(with(&|m| m.lists[1] = m.lists[0].clone()), Refusal::WrongCommitments).await;
         check(with(&|m| m.round = 2), Refusal::WrongCommitments).await;
@@ -287,15 +396,25 @@ fn shares_before_the_log_holds_the_leaf_are_refused() {
             let message = with(&|m| {
                 let mut list = Outputs::from_canonical(&m.lists[other].list).unwrap();
                 list.items[0].bytes.0[0] ^= 1;
-                m.lists[other] = SignedOutputs { list: Bytes(list.to_canonical()), ..m.lists[other].clone() };
+                m.lists[other] = SignedOutputs {
+                    list: Bytes(list.to_canonical()),
+                    ..m.lists[other].clone()
+                };
             });
-            assert_eq!(bench.commit(number, &message).await.err(), Some(Refusal::WrongCommitments));
+            assert_eq!(
+                bench.commit(number, &message).await.err(),
+                Some(Refusal::WrongCommitments)
+            );
         }
         assert_eq!(bench.shares_given.get(), 0, "no share for any of these");
         // The honest commit still works, once; the nonces are gone then.
         for number in signers {
             assert!(bench.commit(number, &good).await.is_ok());
-            assert_eq!(bench.commit(number, &good).await.err(), Some(Refusal::NoSuchAttempt), "reused commitments");
+            assert_eq!(
+                bench.commit(number, &good).await.err(),
+                Some(Refusal::NoSuchAttempt),
+                "reused commitments"
+            );
         }
         assert_eq!(bench.shares_given.get(), 6);
     });
@@ -309,18 +428,30 @@ fn forks_deposed_gateways_and_hidden_certificates_are_refused() {
         assert_ne!(one.head(), two.head());
         for number in ALL {
             let signers = signers_with(number);
-            assert!(bench.propose(number, bench.coordinator.propose(&one, 0, &signers).message()).await.is_ok());
-            let other = bench.propose(number, bench.coordinator.propose(&two, 0, &signers).message()).await;
+            assert!(
+                bench
+                    .propose(number, bench.coordinator.propose(&one, 0, &signers).message())
+                    .await
+                    .is_ok()
+            );
+            let other = bench
+                .propose(number, bench.coordinator.propose(&two, 0, &signers).message())
+                .await;
             assert_eq!(other.err(), Some(Refusal::ConflictingHead));
         }
         // A certificate for the first head, known to the gateway and locked at one custodian only.
         let signers = [1, 2, 3];
-        let certified = bench.certify(bench.coordinator.propose(&one, 1, &signers), &signers).await;
+        let certified = bench
+            .certify(bench.coordinator.propose(&one, 1, &signers), &signers)
+            .await;
         assert!(bench.commit(1, certified.message()).await.is_ok());
         let given = bench.shares_given.get();
 
         let below = bench.coordinator.propose(&two, 0, &[1, 2, 4]);
-        assert_eq!(bench.propose(1, below.message()).await.err(), Some(Refusal::ParentBelowLock));
+        assert_eq!(
+            bench.propose(1, below.message()).await.err(),
+            Some(Refusal::ParentBelowLock)
+        );
         // A new view that hides it: custodian 1's own statement names the higher certificate.
         let view = bench.coordinator.view().next();
         let statements = bench.statements(view, &ALL).await;
@@ -336,7 +467,9 @@ fn forks_deposed_gateways_and_hidden_certificates_are_refused() {
             assert_eq!(expected, Some(Refusal::NewViewHidesHigher), "custodian {number}");
         }
         let missing = in_view(&|m| m.proposal.new_view = statements[1..3].to_vec());
-        let doubled = in_view(&|m| m.proposal.new_view = vec![statements[1].clone(), statements[2].clone(), statements[2].clone()]);
+        let doubled = in_view(&|m| {
+            m.proposal.new_view = vec![statements[1].clone(), statements[2].clone(), statements[2].clone()]
+        });
         let none = in_view(&|m| m.proposal.new_view.clear());
         let forged = in_view(&|m| {
             let mut statements = statements.clone();
@@ -344,20 +477,39 @@ fn forks_deposed_gateways_and_hidden_certificates_are_refused() {
             m.proposal.new_view = statements;
         });
         for number in [2, 4] {
-            assert_eq!(bench.propose(number, &missing).await.err(), Some(Refusal::NewViewMissing));
+            assert_eq!(
+                bench.propose(number, &missing).await.err(),
+                Some(Refusal::NewViewMissing)
+            );
             assert_eq!(bench.propose(number, &doubled).await.err(), Some(Refusal::DoubledVoter));
             assert_eq!(bench.propose(number, &none).await.err(), Some(Refusal::NewViewMissing));
-            assert_eq!(bench.propose(number, &forged).await.err(), Some(Refusal::NewViewMissing));
+            assert_eq!(
+                bench.propose(number, &forged).await.err(),
+                Some(Refusal::NewViewMissing)
+            );
         }
         // The deposed gateway is fenced off: lower view, in both trips.
         let deposed = bench.coordinator.propose(&one, 2, &[1, 2, 4]);
         for number in [1, 2, 4] {
-            assert_eq!(bench.propose(number, deposed.message()).await.err(), Some(Refusal::LowerView));
+            assert_eq!(
+                bench.propose(number, deposed.message()).await.err(),
+                Some(Refusal::LowerView)
+            );
         }
-        assert_eq!(bench.commit(2, certified.message()).await.err(), Some(Refusal::LowerView));
+        assert_eq!(
+            bench.commit(2, certified.message()).await.err(),
+            Some(Refusal::LowerView)
+        );
         assert_eq!(bench.shares_given.get(), given);
         let again: Result<quorate_protocol::message::SignedNewView, _> = bench
-            .ask(1, path::NEW_VIEW, &quorate_protocol::message::EnterView { origin: bench.committee.origin().to_owned(), view })
+            .ask(
+                1,
+                path::NEW_VIEW,
+                &quorate_protocol::message::EnterView {
+                    origin: bench.committee.origin().to_owned(),
+                    view,
+                },
+            )
             .await;
         assert_eq!(again.err(), Some(Refusal::LowerView));
 
@@ -396,33 +548,93 @@ fn second_leaf_of_one_identifier_is_refused_also_within_a_batch_and_after_a_rest
 fn times_sizes_signers_and_origins_out_of_bounds_are_refused() {
     runtime().block_on(async {
         let bench = Bench::start().await;
-        let build = |now_ms: u64| bench.coordinator.build(&[Bench::order(bench.evidence())], now_ms, &mut OsRng);
+        let build = |now_ms: u64| {
+            bench
+                .coordinator
+                .build(&[Bench::order(bench.evidence())], now_ms, &mut OsRng)
+        };
         let now_ms = quorate::clock::now_ms();
         let ahead = build(now_ms + 29_000);
-        bench.refused(&ahead, |m| { m.proposal.time_ms += 20_000; change_leaf(m, |leaf| leaf.time_ms += 20_000) }, Refusal::TimeAhead).await;
+        bench
+            .refused(
+                &ahead,
+                |m| {
+                    m.proposal.time_ms += 20_000;
+                    change_leaf(m, |leaf| leaf.time_ms += 20_000)
+                },
+                Refusal::TimeAhead,
+            )
+            .await;
         let batch = bench.batch();
-        bench.refused(&batch, |m| m.proposal.time_ms = 1, Refusal::TimeBackwards).await;
-        bench.refused(&batch, |m| m.proposal.origin = "other.example/log/1".to_owned(), Refusal::WrongOrigin).await;
-        bench.refused(&batch, |m| m.proposal.signers = vec![1, 2], Refusal::WrongSigners).await;
-        bench.refused(&batch, |m| m.proposal.signers = vec![1, 2, 2], Refusal::WrongSigners).await;
-        bench.refused(&batch, |m| m.proposal.signers = vec![1, 2, 3, 4], Refusal::WrongSigners).await;
-        bench.refused(&batch, |m| m.proposal.signers = vec![2, 3, 9], Refusal::WrongSigners).await;
-        bench.refused(&batch, |m| m.proposal.entries.clear(), Refusal::BatchBounds).await;
+        bench
+            .refused(&batch, |m| m.proposal.time_ms = 1, Refusal::TimeBackwards)
+            .await;
+        bench
+            .refused(
+                &batch,
+                |m| m.proposal.origin = "other.example/log/1".to_owned(),
+                Refusal::WrongOrigin,
+            )
+            .await;
+        bench
+            .refused(&batch, |m| m.proposal.signers = vec![1, 2], Refusal::WrongSigners)
+            .await;
+        bench
+            .refused(&batch, |m| m.proposal.signers = vec![1, 2, 2], Refusal::WrongSigners)
+            .await;
+        bench
+            .refused(&batch, |m| m.proposal.signers = vec![1, 2, 3, 4], Refusal::WrongSigners)
+            .await;
+        bench
+            .refused(&batch, |m| m.proposal.signers = vec![2, 3, 9], Refusal::WrongSigners)
+            .await;
+        bench
+            .refused(&batch, |m| m.proposal.entries.clear(), Refusal::BatchBounds)
+            .await;
         let many = |m: &mut SignedPropose| {
             let entry = m.proposal.entries[0].clone();
             m.proposal.entries = vec![entry; 257];
         };
         bench.refused(&batch, many, Refusal::BatchBounds).await;
-        bench.refused(&batch, |m| m.proposal.gateway = "gateway-2".parse().unwrap(), Refusal::NotTheGateway).await;
+        bench
+            .refused(
+                &batch,
+                |m| m.proposal.gateway = "gateway-2".parse().unwrap(),
+                Refusal::NotTheGateway,
+            )
+            .await;
         for number in ALL {
-            let mut unsigned = bench.coordinator.propose(&batch, 0, &signers_with(number)).message().clone();
+            let mut unsigned = bench
+                .coordinator
+                .propose(&batch, 0, &signers_with(number))
+                .message()
+                .clone();
             unsigned.signature.0[0] ^= 1;
-            assert_eq!(bench.propose(number, &unsigned).await.err(), Some(Refusal::NotTheGateway));
+            assert_eq!(
+                bench.propose(number, &unsigned).await.err(),
+                Some(Refusal::NotTheGateway)
+            );
             let garbage: Result<Status, _> = bench.ask_bytes(number, path::HELLO, vec![0xff; 100]).await;
             assert_eq!(garbage.err(), Some(Refusal::Malformed));
-            let foreign: Result<Status, _> = bench.ask(number, path::HELLO, &Hello { origin: "x/log/1".to_owned() }).await;
+            let foreign: Result<Status, _> = bench
+                .ask(
+                    number,
+                    path::HELLO,
+                    &Hello {
+                        origin: "x/log/1".to_owned(),
+                    },
+                )
+                .await;
             assert_eq!(foreign.err(), Some(Refusal::WrongOrigin));
-            for path in [path::PROPOSE, path::COMMIT, path::FOLLOW, path::JOIN, path::NEW_VIEW, path::DKG_BEGIN, path::FETCH] {
+            for path in [
+                path::PROPOSE,
+                path::COMMIT,
+                path::FOLLOW,
+                path::JOIN,
+                path::NEW_VIEW,
+                path::DKG_BEGIN,
+                path::FETCH,
+            ] {
                 let garbage: Result<Status, _> = bench.ask_bytes(number, path, b"\xa1\x00\x00".to_vec()).await;
                 assert_eq!(garbage.err(), Some(Refusal::Malformed), "{path}");
             }
@@ -461,8 +673,12 @@ fn nobody_but_the_enrolled_gateway_is_asked_and_nobody_but_custodians_is_let_in(
         // A stranger in the gateway's place: custodians dial it, see another key, and end the handshake.
         let bench = Bench::start().await;
         let impostor = ed25519_dalek::SigningKey::from_bytes(&[5; 32]);
-        let identities = ALL.into_iter().map(|n| (*bench.committee.identity(n).unwrap().as_bytes(), n)).collect();
-        let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(tls::server(&impostor, identities).unwrap()));
+        let identities = ALL
+            .into_iter()
+            .map(|n| (*bench.committee.identity(n).unwrap().as_bytes(), n))
+            .collect();
+        let acceptor =
+            tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(tls::server(&impostor, identities).unwrap()));
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let identity = quorate_custodian::files::read_key(&bench.layout.custodian(1).join("identity.key")).unwrap();
@@ -470,8 +686,11 @@ fn nobody_but_the_enrolled_gateway_is_asked_and_nobody_but_custodians_is_let_in(
         let dial = async |config: rustls::ClientConfig| {
             let tcp = tokio::net::TcpStream::connect(address).await.unwrap();
             let name = rustls::pki_types::ServerName::try_from("gateway.invalid").unwrap();
-            tokio_rustls::TlsConnector::from(std::sync::Arc::new(config)).connect(name, tcp).await
+            tokio_rustls::TlsConnector::from(std::sync::Arc::new(config))
+                .connect(name, tcp)
+                .await
         };
+        #[expect(clippy::disallowed_methods, reason = "joined below")]
         let accepting = tokio::task::spawn(async move {
             let mut outcomes = Vec::new();
             for _ in 0..2 {
@@ -515,6 +734,11 @@ fn a_custodian_whose_disk_was_rolled_back_never_votes_again() {
         let batch = bench.batch();
         let proposed = bench.coordinator.propose(&batch, 0, &[1, 2, 3]);
         assert_eq!(bench.propose(1, proposed.message()).await.err(), Some(Refusal::Amnesic));
-        assert!(proposed.message().proposal.is_signed_by(&bench.gateway.verifying_key(), &proposed.message().signature));
+        assert!(
+            proposed
+                .message()
+                .proposal
+                .is_signed_by(&bench.gateway.verifying_key(), &proposed.message().signature)
+        );
     });
 }

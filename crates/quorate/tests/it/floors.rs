@@ -11,8 +11,18 @@ fn root() -> PathBuf {
 fn normal_dependencies(package: &str) -> BTreeSet<String> {
     let path = root().join("crates").join(package).join("Cargo.toml");
     let text = std::fs::read_to_string(path).unwrap();
-    let section = text.split("\n[dependencies]").nth(1).unwrap().split("\n[").next().unwrap();
-    section.lines().filter_map(|line| Some(line.split(['.', ' ', '=']).next()?.to_owned())).filter(|name| !name.is_empty()).collect()
+    let section = text
+        .split("\n[dependencies]")
+        .nth(1)
+        .unwrap()
+        .split("\n[")
+        .next()
+        .unwrap();
+    section
+        .lines()
+        .filter_map(|line| Some(line.split(['.', ' ', '=']).next()?.to_owned()))
+        .filter(|name| !name.is_empty())
+        .collect()
 }
 
 #[test]
@@ -25,13 +35,22 @@ fn crates_import_only_lower_floors() {
         ("quorate-protocol", &["tlog", "threshold", "rules"]),
         ("quorate-custodian", &["tlog", "rules", "protocol", "store"]),
         ("quorate-gateway", &["tlog", "rules", "protocol", "store"]),
-        ("quorate", &["tlog", "rules", "protocol", "store", "custodian", "gateway", "watch"]),
+        (
+            "quorate",
+            &["tlog", "rules", "protocol", "store", "custodian", "gateway", "watch"],
+        ),
     ];
     for (package, allowed) in allowed {
         let allowed: BTreeSet<String> = allowed.iter().map(|name| format!("quorate-{name}")).collect();
-        let ours: BTreeSet<String> =
-            normal_dependencies(package).into_iter().filter(|name| name.starts_with("quorate")).collect();
-        assert!(ours.is_subset(&allowed), "{package} imports {:?}", ours.difference(&allowed).collect::<Vec<_>>());
+        let ours: BTreeSet<String> = normal_dependencies(package)
+            .into_iter()
+            .filter(|name| name.starts_with("quorate"))
+            .collect();
+        assert!(
+            ours.is_subset(&allowed),
+            "{package} imports {:?}",
+            ours.difference(&allowed).collect::<Vec<_>>()
+        );
     }
 }
 
@@ -39,13 +58,36 @@ fn crates_import_only_lower_floors() {
 fn pure_crates_have_no_runtime_and_only_one_has_curves() {
     let pure = ["quorate-tlog", "quorate-threshold", "quorate-rules", "quorate-protocol"];
     for package in pure {
-        for banned in ["tokio", "hyper", "axum", "reqwest", "redb", "rustls", "tracing", "getrandom"] {
-            assert!(!normal_dependencies(package).contains(banned), "{package} must not use {banned}");
+        for banned in [
+            "tokio",
+            "hyper",
+            "axum",
+            "reqwest",
+            "redb",
+            "rustls",
+            "tracing",
+            "getrandom",
+        ] {
+            assert!(
+                !normal_dependencies(package).contains(banned),
+                "{package} must not use {banned}"
+            );
         }
     }
-    for package in ["quorate-tlog", "quorate-rules", "quorate-protocol", "quorate-store", "quorate-custodian", "quorate-gateway", "quorate"] {
+    for package in [
+        "quorate-tlog",
+        "quorate-rules",
+        "quorate-protocol",
+        "quorate-store",
+        "quorate-custodian",
+        "quorate-gateway",
+        "quorate",
+    ] {
         for curve in ["frost-core", "frost-ed25519", "curve25519-dalek"] {
-            assert!(!normal_dependencies(package).contains(curve), "{package} must not use {curve}");
+            assert!(
+                !normal_dependencies(package).contains(curve),
+                "{package} must not use {curve}"
+            );
         }
     }
 }
@@ -65,7 +107,10 @@ fn collect(folder: &Path, calls: &mut Vec<String>) {
         let path = item.path();
         if path.is_dir() {
             collect(&path, calls);
-        } else if std::fs::read_to_string(&path).unwrap().contains("quorate_threshold::sign(") {
+        } else if std::fs::read_to_string(&path)
+            .unwrap()
+            .contains("quorate_threshold::sign(")
+        {
             calls.push(path.to_string_lossy().into_owned());
         }
     }
@@ -75,13 +120,20 @@ fn collect(folder: &Path, calls: &mut Vec<String>) {
 fn no_two_domain_strings_are_alike() {
     let all: Vec<&[u8]> = [quorate_rules::domain::ALL, quorate_protocol::domain::ALL].concat();
     for (at, one) in all.iter().enumerate() {
-        assert_eq!(one.iter().position(|byte| *byte == 0), Some(one.len() - 1), "a domain string ends in its only NUL");
+        assert_eq!(
+            one.iter().position(|byte| *byte == 0),
+            Some(one.len() - 1),
+            "a domain string ends in its only NUL"
+        );
         assert!(all.iter().skip(at + 1).all(|other| other != one));
     }
     let threshold = std::fs::read_to_string(root().join("crates/quorate-threshold/src/domain.rs")).unwrap();
     for one in all {
         let text = std::str::from_utf8(&one[..one.len() - 1]).unwrap();
-        assert!(!threshold.contains(&format!("\"{text}\\0")), "{text} stands in two crates");
+        assert!(
+            !threshold.contains(&format!("\"{text}\\0")),
+            "{text} stands in two crates"
+        );
     }
 }
 
@@ -89,7 +141,17 @@ fn no_two_domain_strings_are_alike() {
 #[test]
 fn the_custodian_stays_small() {
     let output = Command::new(env!("CARGO"))
-        .args(["tree", "--package", "quorate-custodian", "--edges", "normal", "--prefix", "none", "--offline", "--locked"])
+        .args([
+            "tree",
+            "--package",
+            "quorate-custodian",
+            "--edges",
+            "normal",
+            "--prefix",
+            "none",
+            "--offline",
+            "--locked",
+        ])
         .current_dir(root())
         .output()
         .unwrap();
@@ -100,10 +162,18 @@ fn the_custodian_stays_small() {
         .filter_map(|line| line.split(" (").next())
         .filter(|line| !line.starts_with("quorate"))
         .collect();
-    let limit: usize =
-        std::fs::read_to_string(root().join("crates/quorate-custodian/packages.max")).unwrap().trim().parse().unwrap();
+    let limit: usize = std::fs::read_to_string(root().join("crates/quorate-custodian/packages.max"))
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap();
     assert!(packages.len() <= limit, "{} packages, at most {limit}", packages.len());
     for banned in ["sqlx", "rusqlite", "axum", "askama", "minijinja", "reqwest"] {
-        assert!(!packages.iter().any(|package| package.starts_with(&format!("{banned} "))), "{banned} in the custodian");
+        assert!(
+            !packages
+                .iter()
+                .any(|package| package.starts_with(&format!("{banned} "))),
+            "{banned} in the custodian"
+        );
     }
 }

@@ -1,8 +1,11 @@
 //! Whole systems of real processes, used as people and attackers would use them.
 
+#![expect(unreachable_pub, reason = "modules of one test binary share their items as they are")]
+
 mod chaos;
 mod committee;
 mod evil_gateway;
 mod floors;
 mod machine_path;
+mod stock_clients;
 mod system;

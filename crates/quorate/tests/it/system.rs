@@ -26,7 +26,13 @@ impl System {
     pub fn prepared() -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let port = quorate::bench::free_ports().expect("four free ports");
-        Self { issuer: String::new(), gateway: String::new(), port, up: None, directory }
+        Self {
+            issuer: String::new(),
+            gateway: String::new(),
+            port,
+            up: None,
+            directory,
+        }
     }
 
     pub fn start_with(options: &[&str]) -> Self {
@@ -40,7 +46,9 @@ impl System {
         assert!(self.up.is_none(), "it runs already");
         let mut child = self.spawn(options);
         let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
+        BufReader::new(child.stdout.take().expect("piped"))
+            .read_line(&mut line)
+            .expect("a line");
         let ready: serde_json::Value = serde_json::from_str(&line)
             .unwrap_or_else(|_| panic!("up was not ready but said {line:?}; logs: {}", self.logs()));
         self.issuer = ready["issuer"].as_str().expect("issuer").to_owned();
@@ -76,7 +84,12 @@ impl System {
 
     /// Runs a command of `quorate` on the directory.
     pub fn quorate(&self, arguments: &[&str]) -> Output {
-        Command::new(QUORATE).args(arguments).arg("--data-dir").arg(self.layout_dir()).output().expect("quorate runs")
+        Command::new(QUORATE)
+            .args(arguments)
+            .arg("--data-dir")
+            .arg(self.layout_dir())
+            .output()
+            .expect("quorate runs")
     }
 
     /// Runs a command that must succeed and returns what it printed.
@@ -106,13 +119,19 @@ impl System {
     fn logs(&self) -> String {
         let logs = self.layout_dir().join("logs");
         let read = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
-        let Ok(files) = std::fs::read_dir(logs) else { return String::new() };
+        let Ok(files) = std::fs::read_dir(logs) else {
+            return String::new();
+        };
         files
             .flatten()
             .map(|file| {
                 let text = read(&file.path());
                 let tail: Vec<&str> = text.lines().rev().take(12).collect();
-                format!("\n== {}\n{}", file.path().display(), tail.into_iter().rev().collect::<Vec<_>>().join("\n"))
+                format!(
+                    "\n== {}\n{}",
+                    file.path().display(),
+                    tail.into_iter().rev().collect::<Vec<_>>().join("\n")
+                )
             })
             .collect()
     }
