@@ -36,8 +36,9 @@ async function check(name, run) {
     console.log(`ok ${name}`)
     return result
   } catch (error) {
-    const cause = error.cause ? ` (${JSON.stringify(error.cause.error ?? String(error.cause))})` : ''
-    console.error(`FAILED ${name}: ${error.message ?? error}${cause}`)
+    const { cause } = error
+    const why = cause === undefined ? '' : ` (${cause instanceof Error ? cause : JSON.stringify(cause)})`
+    console.error(`FAILED ${name}: ${error.message ?? error}${why}`)
     process.exit(1)
   }
 }
