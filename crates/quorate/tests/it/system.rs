@@ -4,9 +4,33 @@ use quorate::layout::{Layout, RunFile};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Condvar, Mutex, PoisonError};
 
 /// Path of the executable under test.
 pub const QUORATE: &str = env!("CARGO_BIN_EXE_quorate");
+
+/// Whole systems take turns: two of them on two cores would measure each other's hunger.
+struct Turn;
+
+static BUSY: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
+
+impl Turn {
+    fn take() -> Self {
+        let mut busy = BUSY.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while *busy {
+            busy = BUSY.1.wait(busy).unwrap_or_else(PoisonError::into_inner);
+        }
+        *busy = true;
+        Self
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        *BUSY.0.lock().unwrap_or_else(PoisonError::into_inner) = false;
+        BUSY.1.notify_one();
+    }
+}
 
 /// A running system.
 pub struct System {
@@ -15,6 +39,7 @@ pub struct System {
     port: u16,
     up: Option<Child>,
     directory: tempfile::TempDir,
+    _turn: Turn,
 }
 
 impl System {
@@ -24,6 +49,7 @@ impl System {
 
     /// A place for a system that does not run yet.
     pub fn prepared() -> Self {
+        let _turn = Turn::take();
         let directory = tempfile::tempdir().expect("a temporary directory");
         let port = quorate::bench::free_ports().expect("four free ports");
         Self {
@@ -32,6 +58,7 @@ impl System {
             port,
             up: None,
             directory,
+            _turn,
         }
     }
 
