@@ -1,8 +1,8 @@
 //! Checkpoints (C2SP tlog-checkpoint v1.0.0): origin, size, root; no extension lines.
 
-use crate::hash::Hash;
+use crate::{hash::Hash, note::is_name};
 
-/// Name of a log: a URL without scheme; no spaces, no plus sign.
+/// Name of a log: a URL without scheme, in the form of a key name (see [`crate::note::KeyName`]).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Origin(String);
 
@@ -15,8 +15,7 @@ impl Origin {
     /// Checks the name.
     pub fn new(text: impl Into<String>) -> Result<Self, BadCheckpoint> {
         let text = text.into();
-        let bad = |c: char| c.is_whitespace() || c == '+' || u32::from(c) < 0x20;
-        if text.is_empty() || text.len() > 255 || text.chars().any(bad) {
+        if !is_name(&text) {
             return Err(BadCheckpoint(
                 "the origin is empty, too long, or has spaces or a plus sign",
             ));

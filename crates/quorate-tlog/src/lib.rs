@@ -14,8 +14,11 @@
 
 pub mod checkpoint;
 pub mod cosignature;
+pub mod follow;
 pub mod hash;
 pub mod note;
+pub mod policy;
 pub mod proof;
 pub mod range;
 pub mod tile;
+pub mod tlog_proof;

@@ -21,9 +21,12 @@ pub struct Node {
     pub hash: Hash,
 }
 
+/// Most leaves of a range that is read: 2^62, so that no later append can overflow.
+pub const MAX_SIZE: u64 = 1 << 62;
+
 /// The parts do not make a compact range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a compact range has one hash per 1-bit of its size")]
+#[error("a compact range has at most 2^62 leaves and one hash per 1-bit of their number")]
 pub struct BadRange;
 
 impl CompactRange {

@@ -4,22 +4,32 @@ use crate::{
     hash::{Hash, node_hash},
     proof::HashReader,
 };
+use std::cell::RefCell;
+use std::fmt;
 
 /// Hashes or entries in a full tile.
 pub const WIDTH: u64 = 256;
-/// Levels of the tree to one level of tiles.
-const HEIGHT: u32 = 8;
+/// Bytes of a full hash tile.
+pub const FULL_TILE_BYTES: usize = 8192;
 /// Largest entry in bytes: its length is written in two.
 pub const MAX_ENTRY: usize = 65_535;
 
-/// A tile's place: of hashes at a level, or of entries.
+/// Levels of the tree to one level of tiles.
+const HEIGHT: u32 = 8;
+/// Levels of tiles that a tree of 64-bit size can have; the specification's 64 are never reached.
+const LEVELS: u8 = 8;
+/// Longest path of a tile: the highest index has six groups of digits.
+const MAX_PATH: usize = 64;
+
+/// Place of a tile: of hashes at a level, or of entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tile {
-    /// Level of a hash tile (0 holds leaf hashes); `None` for entries.
+    /// Level of a hash tile: 0 holds leaf hashes, each higher one the roots of full tiles of the level below; at most 7. `None` for
+    /// a tile of entries.
     pub level: Option<u8>,
     /// Position at its level.
     pub index: u64,
-    /// 1 to 256; less than 256 for a partial tile.
+    /// Hashes or entries: 1 to 256; less than 256 for a partial tile.
     pub width: u16,
 }
 
@@ -29,7 +39,25 @@ pub struct Tile {
 pub struct BadTile(&'static str);
 
 impl Tile {
-    /// Path below the log's prefix, such as `tile/0/x001/234.p/17`.
+    /// Place of a hash tile.
+    pub const fn of_hashes(level: u8, index: u64, width: u16) -> Self {
+        Self {
+            level: Some(level),
+            index,
+            width,
+        }
+    }
+
+    /// Place of a tile of entries.
+    pub const fn of_entries(index: u64, width: u16) -> Self {
+        Self {
+            level: None,
+            index,
+            width,
+        }
+    }
+
+    /// Path below the log's prefix, such as `tile/0/x001/234.p/17` or `tile/entries/000`.
     pub fn path(&self) -> String {
         let level = self
             .level
@@ -40,37 +68,21 @@ impl Tile {
             groups = format!("x{:03}/{groups}", rest % 1000);
             rest /= 1000;
         }
-        if u64::from(self.width) < WIDTH {
-            groups.push_str(&format!(".p/{}", self.width));
-        }
-        format!("tile/{level}/{groups}")
+        let partial = if u64::from(self.width) < WIDTH {
+            format!(".p/{}", self.width)
+        } else {
+            String::new()
+        };
+        format!("tile/{level}/{groups}{partial}")
     }
 
-    /// Reads exactly what [`Tile::path`] writes.
+    /// Reads exactly what [`Tile::path`] writes, for a tile that some tree of 64-bit size has.
     pub fn parse_path(path: &str) -> Result<Self, BadTile> {
-        let bad = BadTile("not a tile path");
-        let rest = path.strip_prefix("tile/").ok_or(bad)?;
-        let (level, rest) = rest.split_once('/').ok_or(bad)?;
-        let level = if level == "entries" {
-            None
-        } else {
-            Some(level.parse::<u8>().map_err(|_| bad)?)
-        };
-        let (groups, width) = match rest.split_once(".p/") {
-            Some((groups, width)) => (groups, width.parse().map_err(|_| bad)?),
-            None => (rest, 256),
-        };
-        let mut index = 0u64;
-        for group in groups.split('/') {
-            let digits: u64 = group.strip_prefix('x').unwrap_or(group).parse().map_err(|_| bad)?;
-            index = index
-                .checked_mul(1000)
-                .and_then(|index| index.checked_add(digits))
-                .ok_or(bad)?;
+        // Each tile has one path only: the one that is written anew.
+        match split_path(path).filter(|tile| tile.is_possible() && tile.path() == path) {
+            Some(tile) => Ok(tile),
+            None => Err(BadTile("not a tile path")),
         }
-        let tile = Self { level, index, width };
-        let sound = (1..=256).contains(&width) && level.is_none_or(|level| level <= 7) && tile.path() == path;
-        if sound { Ok(tile) } else { Err(bad) }
     }
 
     /// The full tile in the same place.
@@ -84,76 +96,132 @@ impl Tile {
         self.width == 256
     }
 
-    /// First leaf or entry that it covers.
+    /// Index of its first hash at its level, or of its first entry.
     pub const fn first_entry(self) -> u64 {
         self.index.saturating_mul(WIDTH)
     }
+
+    /// Its leaves end at 2^64 at the latest.
+    fn is_possible(self) -> bool {
+        let levels_above = 7u32.checked_sub(u32::from(self.level.unwrap_or(0)));
+        let tiles = levels_above.map(|levels| 1u64 << levels.saturating_mul(HEIGHT));
+        tiles.is_some_and(|tiles| self.index < tiles) && is_width(self.width)
+    }
 }
 
-/// Tiles that a publication from size `old` to size `new` adds: those completed in between, and the partial ones of `new`. Hash
-/// tiles come level by level, then entries.
-pub fn tiles_between(old: u64, new: u64) -> Vec<Tile> {
+impl fmt::Display for Tile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.path())
+    }
+}
+
+const fn is_width(width: u16) -> bool {
+    width >= 1 && width <= 256
+}
+
+fn split_path(path: &str) -> Option<Tile> {
+    if path.len() > MAX_PATH {
+        return None;
+    }
+    let (level, rest) = path.strip_prefix("tile/")?.split_once('/')?;
+    let level = if level == "entries" {
+        None
+    } else {
+        Some(level.parse().ok()?)
+    };
+    let (groups, width) = match rest.split_once(".p/") {
+        Some((groups, width)) => (groups, width.parse().ok()?),
+        None => (rest, 256),
+    };
+    let mut index = 0u64;
+    for group in groups.split('/') {
+        let digits: u64 = group.strip_prefix('x').unwrap_or(group).parse().ok()?;
+        index = index.checked_mul(1000)?.checked_add(digits)?;
+    }
+    Some(Tile { level, index, width })
+}
+
+/// Hash tiles that a publication from size `old` to size `new` must write, lowest level first: those completed in between, and the
+/// partial ones of exactly `new`. None if `new` is not larger.
+pub fn tiles_for(old: u64, new: u64) -> Vec<Tile> {
     let mut tiles = Vec::new();
-    if new <= old {
-        return tiles;
-    }
-    for level in 0..8u8 {
+    for level in 0..LEVELS {
         let shift = u32::from(level).saturating_mul(HEIGHT);
-        let (before, after) = (old >> shift, new >> shift);
-        if after == 0 {
-            break;
-        }
-        if after > before {
-            push_level(&mut tiles, Some(level), before, after);
-        }
+        let places = places_for(old >> shift, new >> shift);
+        tiles.extend(places.map(|(index, width)| Tile::of_hashes(level, index, width)));
     }
-    push_level(&mut tiles, None, old, new);
     tiles
 }
 
-fn push_level(tiles: &mut Vec<Tile>, level: Option<u8>, before: u64, after: u64) {
-    for index in before / WIDTH..after / WIDTH {
-        tiles.push(Tile {
-            level,
-            index,
-            width: 256,
-        });
-    }
-    let width = u16::try_from(after % WIDTH).unwrap_or(0);
-    if width > 0 {
-        tiles.push(Tile {
-            level,
-            index: after / WIDTH,
-            width,
-        });
-    }
+/// Entries tiles that a publication from size `old` to size `new` must write; as [`tiles_for`].
+pub fn entries_tiles_for(old: u64, new: u64) -> Vec<Tile> {
+    places_for(old, new)
+        .map(|(index, width)| Tile::of_entries(index, width))
+        .collect()
 }
 
-/// Contents of a hash tile: its hashes one after another.
-pub fn hash_tile<R: HashReader>(reader: &R, tile: &Tile) -> Result<Vec<u8>, R::Error> {
-    let node_level = u8::try_from(u32::from(tile.level.unwrap_or(0)).saturating_mul(HEIGHT)).unwrap_or(u8::MAX);
+/// All that a publication from size `old` to size `new` must write: [`tiles_for`], then [`entries_tiles_for`].
+pub fn tiles_between(old: u64, new: u64) -> Vec<Tile> {
+    let mut tiles = tiles_for(old, new);
+    tiles.extend(entries_tiles_for(old, new));
+    tiles
+}
+
+/// Index and width of the tiles of one level that change when it grows from `before` to `after` hashes.
+fn places_for(before: u64, after: u64) -> impl Iterator<Item = (u64, u16)> {
+    let end = if after > before { after / WIDTH } else { 0 };
+    let full = (before / WIDTH..end).map(|index| (index, 256));
+    let width = if after > before {
+        u16::try_from(after % WIDTH).unwrap_or(0)
+    } else {
+        0
+    };
+    full.chain((width > 0).then_some((after / WIDTH, width)))
+}
+
+/// Contents of a hash tile: its hashes one after another, read from a store of complete subtrees. Refuses entries tiles.
+pub fn tile_bytes<R: HashReader>(reader: &R, tile: &Tile) -> Result<Vec<u8>, TileError<R::Error>> {
+    let level = tile.level.filter(|_| tile.is_possible());
+    let level = level.ok_or(BadTile("not the place of a hash tile"))?.saturating_mul(8);
     let first = tile.first_entry();
     let mut bytes = Vec::with_capacity(usize::from(tile.width).saturating_mul(32));
     for offset in 0..u64::from(tile.width) {
-        bytes.extend_from_slice(reader.node(node_level, first.saturating_add(offset))?.as_bytes());
+        let hash = reader
+            .node(level, first.saturating_add(offset))
+            .map_err(TileError::Fetch)?;
+        bytes.extend_from_slice(hash.as_bytes());
     }
     Ok(bytes)
 }
 
-/// Contents of an entries tile: `(u16be length ‖ entry)*`.
+/// The name under which the publisher knows [`tile_bytes`].
+pub use self::tile_bytes as hash_tile;
+
+/// Contents of an entries tile, `(u16be length ‖ entry)*`, for 1 to 256 entries of at most [`MAX_ENTRY`] bytes.
 pub fn encode_bundle<'a>(entries: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<u8>, BadTile> {
-    let mut bytes = Vec::new();
+    let (mut bytes, mut count) = (Vec::new(), 0u16);
     for entry in entries {
         let length = u16::try_from(entry.len()).map_err(|_| BadTile("an entry is longer than 65535 bytes"))?;
         bytes.extend_from_slice(&length.to_be_bytes());
         bytes.extend_from_slice(entry);
+        count = count.saturating_add(1);
+        if !is_width(count) {
+            break;
+        }
     }
-    Ok(bytes)
+    if is_width(count) {
+        Ok(bytes)
+    } else {
+        Err(BadTile("a bundle has 1 to 256 entries"))
+    }
 }
 
-/// Reads exactly `width` entries.
+/// Reads exactly `width` entries, 1 to 256.
 pub fn decode_bundle(bytes: &[u8], width: u16) -> Result<Vec<Vec<u8>>, BadTile> {
-    let mut entries = Vec::new();
+    if !is_width(width) {
+        return Err(BadTile("a bundle has 1 to 256 entries"));
+    }
+    let mut entries = Vec::with_capacity(usize::from(width));
     let mut rest = bytes;
     for _ in 0..width {
         let (length, tail) = rest
@@ -173,57 +241,81 @@ pub fn decode_bundle(bytes: &[u8], width: u16) -> Result<Vec<Vec<u8>>, BadTile> 
     }
 }
 
-/// Reads nodes from tiles of a tree of known size.
+/// Reads nodes from the tiles of a tree of known size. It trusts the tiles: whoever proves something with it must check the proof
+/// against a verified checkpoint. The last tile of each level is kept, so that a proof fetches each tile once.
 pub struct TileReader<F> {
     size: u64,
     fetch: F,
+    kept: RefCell<Vec<(Tile, Vec<Hash>)>>,
 }
 
 /// A node could not be read from tiles.
 #[derive(Debug, thiserror::Error)]
 pub enum TileError<E> {
-    /// The tile could not be fetched.
-    #[error("a tile could not be fetched")]
+    /// The store of nodes or tiles failed.
+    #[error("a tile or node could not be fetched")]
     Fetch(#[source] E),
-    /// The tile's bytes are not what its place demands.
+    /// The tile's bytes are not what its place demands, or the tree has no such node.
     #[error(transparent)]
     Bad(#[from] BadTile),
 }
 
 impl<E, F: Fn(&Tile) -> Result<Vec<u8>, E>> TileReader<F> {
-    /// A reader for a tree of `size` leaves; `fetch` returns a tile's contents.
+    /// A reader for a tree of `size` leaves. `fetch` returns the contents of a tile, or of a wider one in its place (partial tiles
+    /// may be gone once the full one exists).
     pub const fn new(size: u64, fetch: F) -> Self {
-        Self { size, fetch }
+        Self {
+            size,
+            fetch,
+            kept: RefCell::new(Vec::new()),
+        }
     }
 
     fn hashes(&self, level: u8, index: u64) -> Result<Vec<Hash>, TileError<E>> {
-        let at_level = self.size >> u32::from(level).saturating_mul(HEIGHT);
+        let at_level = self
+            .size
+            .checked_shr(u32::from(level).saturating_mul(HEIGHT))
+            .unwrap_or(0);
         let have = at_level.saturating_sub(index.saturating_mul(WIDTH)).min(WIDTH);
         let width = u16::try_from(have).unwrap_or(0);
         if width == 0 {
             return Err(BadTile("beyond the tree").into());
         }
-        let tile = Tile {
-            level: Some(level),
-            index,
-            width,
-        };
-        let bytes = (self.fetch)(&tile).map_err(TileError::Fetch)?;
-        let (hashes, rest) = bytes.as_chunks::<32>();
-        if hashes.len() != usize::from(width) || !rest.is_empty() {
-            return Err(BadTile("a hash tile has 32 bytes for each hash").into());
+        let tile = Tile::of_hashes(level, index, width);
+        if let Some((_, hashes)) = self.kept.borrow().iter().find(|(kept, _)| *kept == tile) {
+            return Ok(hashes.clone());
         }
-        Ok(hashes.iter().map(|hash| Hash::from(*hash)).collect())
+        // Nothing is borrowed here: `fetch` is foreign code and may read other nodes.
+        let bytes = (self.fetch)(&tile).map_err(TileError::Fetch)?;
+        let hashes = read_tile(&bytes, width)?;
+        let mut kept = self.kept.borrow_mut();
+        kept.retain(|(other, _)| other.level != tile.level);
+        kept.push((tile, hashes.clone()));
+        Ok(hashes)
     }
+}
+
+/// The first `width` hashes of a tile that is at least as wide.
+fn read_tile(bytes: &[u8], width: u16) -> Result<Vec<Hash>, BadTile> {
+    let (hashes, rest) = bytes.as_chunks::<32>();
+    if bytes.len() > FULL_TILE_BYTES || hashes.len() < usize::from(width) || !rest.is_empty() {
+        return Err(BadTile("a hash tile has 32 bytes for each hash"));
+    }
+    Ok(hashes
+        .iter()
+        .take(usize::from(width))
+        .map(|hash| Hash::from(*hash))
+        .collect())
 }
 
 impl<E, F: Fn(&Tile) -> Result<Vec<u8>, E>> HashReader for TileReader<F> {
     type Error = TileError<E>;
 
     fn node(&self, level: u8, index: u64) -> Result<Hash, Self::Error> {
-        let (tile_level, within) = (u32::from(level) / HEIGHT, u32::from(level) % HEIGHT);
-        let first = index << within;
-        let hashes = self.hashes(u8::try_from(tile_level).unwrap_or(u8::MAX), first / WIDTH)?;
+        let (tile_level, within) = (level / 8, u32::from(level) % HEIGHT);
+        let leaves = 1u64 << within;
+        let first = index.checked_mul(leaves).ok_or(BadTile("beyond the tree"))?;
+        let hashes = self.hashes(tile_level, first / WIDTH)?;
         let skip = usize::try_from(first % WIDTH).unwrap_or(usize::MAX);
         let mut row: Vec<Hash> = hashes.into_iter().skip(skip).take(1usize << within).collect();
         if row.len() != 1usize << within {
@@ -236,80 +328,5 @@ impl<E, F: Fn(&Tile) -> Result<Vec<u8>, E>> HashReader for TileReader<F> {
         row.first()
             .copied()
             .ok_or_else(|| BadTile("the subtree is empty").into())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{hash::leaf_hash, proof, range::CompactRange};
-    use std::collections::BTreeMap;
-
-    #[test]
-    fn paths_are_those_of_the_specification() {
-        let check = |level, index, width, path: &str| {
-            let tile = Tile { level, index, width };
-            assert_eq!(tile.path(), path);
-            assert_eq!(Tile::parse_path(path), Ok(tile));
-        };
-        check(Some(0), 1_234_067, 256, "tile/0/x001/x234/067");
-        check(Some(1), 5, 17, "tile/1/005.p/17");
-        check(None, 0, 256, "tile/entries/000");
-        for bad in [
-            "tile/0/1",
-            "tile/0/x001",
-            "tile/0/000.p/0",
-            "tile/0/000.p/256",
-            "tile/0/x000/001",
-            "tile/8/000",
-            "x",
-        ] {
-            assert!(Tile::parse_path(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_verifier_with_tiles_only_recomputes_every_root() {
-        let (mut range, mut nodes) = (CompactRange::new(), BTreeMap::new());
-        struct Nodes<'a>(&'a BTreeMap<(u8, u64), Hash>);
-        impl HashReader for Nodes<'_> {
-            type Error = ();
-            fn node(&self, level: u8, index: u64) -> Result<Hash, ()> {
-                self.0.get(&(level, index)).copied().ok_or(())
-            }
-        }
-        let mut tiles = BTreeMap::new();
-        let mut size = 0;
-        for step in [1u64, 254, 1, 1, 255, 700] {
-            for i in size..size + step {
-                range.append_with(leaf_hash(&i.to_be_bytes()), |node| {
-                    nodes.insert((node.level, node.index), node.hash);
-                });
-            }
-            for tile in tiles_between(size, size + step)
-                .into_iter()
-                .filter(|tile| tile.level.is_some())
-            {
-                tiles.insert(tile.path(), hash_tile(&Nodes(&nodes), &tile).unwrap());
-            }
-            size += step;
-            let reader = TileReader::new(size, |tile: &Tile| tiles.get(&tile.path()).cloned().ok_or("missing"));
-            assert_eq!(proof::root(&reader, size).unwrap(), range.root());
-            let path = proof::inclusion(&reader, size / 2, size).unwrap().unwrap();
-            let leaf = leaf_hash(&(size / 2).to_be_bytes());
-            assert_eq!(
-                proof::verify_inclusion(leaf, size / 2, size, &path, range.root()),
-                Ok(())
-            );
-        }
-    }
-
-    #[test]
-    fn bundles_round_trip_and_refuse_other_widths() {
-        let entries: Vec<Vec<u8>> = vec![vec![1, 2], vec![], vec![3; 300]];
-        let bytes = encode_bundle(entries.iter().map(Vec::as_slice)).unwrap();
-        assert_eq!(decode_bundle(&bytes, 3), Ok(entries));
-        assert!(decode_bundle(&bytes, 2).is_err() && decode_bundle(&bytes, 4).is_err());
-        assert!(encode_bundle([&vec![0; MAX_ENTRY + 1][..]]).is_err());
     }
 }
