@@ -147,3 +147,48 @@ pub(super) fn verifies(verifying_key: &[u8; 32], message: &[u8], signature: &[u8
     };
     key.verify_strict(message, &signature).is_ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ed25519_dalek::Verifier;
+
+    /// Under a key of small order anybody can sign: a lax verifier accepts, so a strict one has to be asked.
+    #[test]
+    fn keys_of_small_order_sign_nothing() {
+        let mut identity = [0; 32];
+        identity[0] = 1;
+        let forged = [
+            EdwardsPoint::mul_base(&Scalar::from(5u8)).compress().to_bytes(),
+            Scalar::from(5u8).to_bytes(),
+        ];
+        let signature = ed25519_dalek::Signature::from_slice(forged.as_flattened()).unwrap();
+        assert!(
+            ed25519_dalek::VerifyingKey::from_bytes(&identity)
+                .unwrap()
+                .verify(b"m", &signature)
+                .is_ok()
+        );
+        assert!(!verifies(&identity, b"m", forged.as_flattened()));
+    }
+
+    #[test]
+    fn the_majority_claim_is_tried() {
+        for (claims, expected) in [
+            (&[][..], None),
+            (&[7, 9, 9], Some(9)),
+            (&[9, 7, 9], Some(9)),
+            (&[9, 9, 10], Some(9)),
+        ] {
+            let share = |claim: &u8| Share {
+                scalar: Scalar::ONE,
+                claimed: [*claim; 32],
+            };
+            let shares = (1..)
+                .map(|number| Identifier::new(number).unwrap())
+                .zip(claims.iter().map(share))
+                .collect();
+            assert_eq!(most_claimed(&shares), expected.map(|claim| [claim; 32]));
+        }
+    }
+}

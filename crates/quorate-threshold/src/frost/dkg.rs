@@ -187,3 +187,39 @@ fn blame(context: &DkgContext, error: &frost::Error) -> DkgError {
         .find(|id| identifier(*id).is_ok_and(|id| culprits.contains(&id)));
     named.map_or(DkgError::Unexpected, DkgError::Culprit)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::group::Parameters;
+
+    /// Each part by itself: a real run would change the group key along with almost anything.
+    #[test]
+    fn every_part_of_a_run_is_in_its_transcript() {
+        let id = |number| Identifier::new(number).unwrap();
+        let digest = |(t, n), session, sent: [&[u8]; 2], key| {
+            let parameters = Parameters::new(t, n).unwrap();
+            // Always of two participants, so that t and n show by themselves.
+            let shares = BTreeMap::from([(id(1), vec![1; 32]), (id(2), vec![1; 32])]);
+            let group = GroupKey::new(NAME, Parameters::new(2, 2).unwrap(), vec![key; 32], shares);
+            let context = DkgContext {
+                parameters,
+                me: id(1),
+                session: [session; 32],
+            };
+            let broadcasts = [id(1), id(2)].into_iter().zip(sent.map(<[u8]>::to_vec)).collect();
+            transcript(&context, &broadcasts, &group.unwrap())
+        };
+        let digests = [
+            digest((2, 3), 0, [b"ab", b"c"], 0),
+            digest((3, 3), 0, [b"ab", b"c"], 0),
+            digest((2, 4), 0, [b"ab", b"c"], 0),
+            digest((2, 3), 1, [b"ab", b"c"], 0),
+            digest((2, 3), 0, [b"a", b"bc"], 0),
+            digest((2, 3), 0, [b"ab", b"d"], 0),
+            digest((2, 3), 0, [b"ab", b"c"], 1),
+        ];
+        let distinct: std::collections::BTreeSet<_> = digests.iter().collect();
+        assert_eq!(distinct.len(), digests.len());
+    }
+}

@@ -180,3 +180,12 @@ fn nothing_secret_is_shown() {
     assert_eq!(format!("{share:?}"), "FrostShare { identifier: Identifier(1), .. }");
     assert_eq!(format!("{nonces:?}"), "Nonces { .. }");
 }
+
+#[test]
+fn secrets_are_canonical_and_not_zero() {
+    let order = hex::decode("edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010").unwrap();
+    for bad in [&[0; 32][..], &order, &[0xff; 32], &[1; 31], &[1; 33], &[]] {
+        assert!(SecretScalar::read(bad).is_none(), "{bad:?}");
+    }
+    assert!(SecretScalar::read(&[1; 32]).is_some());
+}

@@ -302,3 +302,14 @@ fn each_round_checks_permit_and_inputs_anew() {
         Some(SignError::Malformed(id(2))),
     );
 }
+
+#[test]
+fn a_session_is_one_of_its_signers() {
+    let dealt = deal(&CommitRevealFrost, 2, 3);
+    let signers = BTreeSet::from([id(1), id(2)]);
+    for (me, expected) in [(1, None), (3, Some(SignError::Signers))] {
+        let opened = dealt[&id(1)].share.commit(b"m", &signers, &mut OsRng).unwrap();
+        let outcome = Session::new(id(me), &signers, b"m", Box::new(Hidden(opened)), &[]);
+        assert_eq!(outcome.err(), expected);
+    }
+}
