@@ -11,7 +11,7 @@ mod propose;
 mod restore;
 
 use crate::{
-    Committee, Head, QuorumCertificate, View,
+    Committee, Head, Quorum, QuorumCertificate, View,
     attempt::{Answered, OpenAttempt},
     batch::Seen,
     dkg::Ceremony,
@@ -62,8 +62,22 @@ impl std::fmt::Debug for Identity {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer(pub [u8; 32]);
 
+/// Checks that a simulator switches off to see that it notices: all on, unless [`Custodian::danger_switch_off`] is called, which no
+/// program does.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Switches {
+    /// Answers in views lower than its own.
+    pub any_view: bool,
+    /// Takes any certificate whose votes verify, whoever cast them and however often.
+    pub any_voters: bool,
+    /// Takes leaves as they are proposed.
+    pub any_leaf: bool,
+}
+
 /// One custodian.
 pub struct Custodian {
+    switches: Switches,
     identity: Identity,
     committee: Committee,
     keys: KeyRing,
@@ -132,6 +146,19 @@ impl Custodian {
     /// How many sessions with nonces are open, for alarms and tests.
     pub fn open_attempts(&self) -> usize {
         self.attempts.values().filter(|(_, open)| open.is_some()).count()
+    }
+
+    #[doc(hidden)]
+    pub const fn danger_switch_off(&mut self, switches: Switches) {
+        self.switches = switches;
+    }
+
+    fn quorum(&self, certificate: &QuorumCertificate) -> Result<Quorum, Refusal> {
+        if self.switches.any_voters {
+            certificate.danger_verify_votes(&self.committee)
+        } else {
+            certificate.verify(&self.committee)
+        }
     }
 
     /// Whether a peer is an enrolled gateway: nobody else ever gets a share.

@@ -14,8 +14,8 @@ impl Custodian {
         self.check_peer(peer, &message.origin)?;
         self.check_votes()?;
         let (view, head) = (message.certificate.view, message.certificate.head);
-        let quorum = message.certificate.verify(&self.committee)?;
-        if view < self.view {
+        let quorum = self.quorum(&message.certificate)?;
+        if view < self.view && !self.switches.any_view {
             return Err(Refusal::LowerView);
         }
         if view > self.view || head != self.highest() {

@@ -19,7 +19,7 @@ impl Custodian {
             return Err(Refusal::Oversize);
         }
         let certificate = &message.certificate;
-        certificate.verify(&self.committee)?;
+        self.quorum(certificate)?;
         if certificate.rank() <= self.lock_rank() {
             // Nothing new; an old certificate never lowers a lock.
             return Ok(Step::new(Change::default(), self.status()));

@@ -51,6 +51,7 @@ impl Custodian {
             committee: &self.committee,
             seen: &self.seen,
             keys: &self.keys,
+            any_leaf: self.switches.any_leaf,
         };
         let judged = judge.batch(self.tip_of(base), proposal, rng)?;
         self.accept(message, base, judged, now_ms, rng)
@@ -100,7 +101,7 @@ impl Custodian {
     /// The view is not lower than mine; a higher one, or one whose parent is of a lower view, comes with `t` statements none of
     /// which is higher than the parent.
     fn check_view(&self, proposal: &Propose) -> Result<(), Refusal> {
-        if proposal.view < self.view {
+        if proposal.view < self.view && !self.switches.any_view {
             return Err(Refusal::LowerView);
         }
         let parent = rank(proposal.parent.as_ref());
@@ -138,7 +139,7 @@ impl Custodian {
             None => crate::Head::empty(),
             Some(parent) => {
                 if self.lock.as_ref() != Some(parent) {
-                    parent.verify(&self.committee)?;
+                    self.quorum(parent)?;
                 }
                 parent.head
             }

@@ -45,6 +45,7 @@ impl Custodian {
         let mut challenge = [0; 32];
         rng.fill_bytes(&mut challenge);
         let mut custodian = Self {
+            switches: super::Switches::default(),
             ceremony: Ceremony::idle(),
             equivocation: None,
             identity,

@@ -1,0 +1,91 @@
+//! Every fault ends: then a new token must come out.
+
+use super::{Ask, Simulator, Told, gateway::Phase};
+use crate::{
+    founding::{ISSUER, fresh},
+    invariants::Violation,
+};
+use quorate_protocol::{coordinator::Order, message::Standing};
+
+impl Simulator {
+    pub fn heal(&mut self) -> Result<(), Violation> {
+        self.trace.push("faults end".to_owned());
+        self.queue.clear();
+        self.now_ms += 1_000;
+        for number in 1..=4 {
+            if self.custodian(number).is_none() {
+                self.start(number)?;
+            }
+        }
+        for number in 1..=4 {
+            self.join(number, false)?;
+        }
+        let voting: Vec<u16> = (1..=4)
+            .filter(|number| {
+                self.custodians[usize::from(*number) - 1]
+                    .as_ref()
+                    .is_some_and(|custodian| custodian.standing() == Standing::Voting)
+            })
+            .collect();
+        if voting.len() < 3 {
+            return if self.alarms > 0 {
+                self.fault("stopped by false alarms");
+                Ok(())
+            } else {
+                Err(format!("progress: only {voting:?} vote"))
+            };
+        }
+        self.gateways[0].phase = Phase::Idle;
+        self.begin_view(0);
+        let entering: Vec<_> = std::mem::take(&mut self.queue);
+        for packet in entering {
+            if let Some(told) = self.answer(0, packet.custodian, &packet.ask, false)? {
+                self.heard(0, (packet.custodian, packet.operation), told)?;
+            }
+        }
+        let signers = voting[..3].to_vec();
+        let head = self.gateways[0].coordinator.tip().head();
+        for number in &voting {
+            if let Some(ask) = self.follow_for(*number, head) {
+                self.answer(0, *number, &ask, false)?;
+            }
+        }
+        self.issue(&signers)
+    }
+
+    fn issue(&mut self, signers: &[u16]) -> Result<(), Violation> {
+        let founded = self.founded;
+        let jti = fresh(&mut self.rng);
+        let order = Order::Token {
+            evidence: founded.evidence(&founded.client, (&jti, ISSUER), self.now_ms),
+            judged: None,
+            traceparent: None,
+        };
+        let before = self.tokens;
+        let batch = self.gateways[0].coordinator.build(&[order], self.now_ms, &mut self.rng);
+        let proposed = self.gateways[0].coordinator.propose(&batch, 0, signers);
+        let tip = self.gateways[0].coordinator.tip().clone();
+        self.watch.register(&tip, batch.time_ms, &batch.entries);
+        let ask = Ask::Propose(proposed.message().clone());
+        self.operations += 1;
+        let operation = self.operations;
+        self.gateways[0].operation = operation;
+        self.gateways[0].phase = Phase::Proposing(batch, 0, proposed, Default::default());
+        for number in signers {
+            match self.answer(0, *number, &ask, false)? {
+                Some(told @ Told::Voted(_)) => self.heard(0, (*number, operation), told)?,
+                other => return Err(format!("progress: custodian {number} answers the proposal with {other:?}")),
+            }
+        }
+        for packet in std::mem::take(&mut self.queue) {
+            if let Some(told) = self.answer(0, packet.custodian, &packet.ask, false)? {
+                self.heard(0, (packet.custodian, packet.operation), told)?;
+            }
+        }
+        if self.tokens == before + 1 {
+            Ok(())
+        } else {
+            Err("progress: no token after all faults ended".to_owned())
+        }
+    }
+}
