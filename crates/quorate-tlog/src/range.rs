@@ -21,12 +21,9 @@ pub struct Node {
     pub hash: Hash,
 }
 
-/// Most leaves of a range that is read: 2^62, so that no later append can overflow.
-pub const MAX_SIZE: u64 = 1 << 62;
-
 /// The parts do not make a compact range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a compact range has at most 2^62 leaves and one hash per 1-bit of their number")]
+#[error("a compact range has one hash per 1-bit of its size")]
 pub struct BadRange;
 
 impl CompactRange {
@@ -62,8 +59,10 @@ impl CompactRange {
         self.append_with(leaf, |_| {});
     }
 
-    /// Appends a leaf hash and names every node that it completes, the leaf itself included.
+    /// Appends a leaf hash and names every node that it completes, the leaf itself included, lowest first. A range of 2^64 − 1 leaves,
+    /// which only a peer can claim to have, takes no more.
     pub fn append_with(&mut self, leaf: Hash, mut completed: impl FnMut(Node)) {
+        let Some(size) = self.size.checked_add(1) else { return };
         let mut node = Node {
             level: 0,
             index: self.size,
@@ -72,16 +71,15 @@ impl CompactRange {
         completed(node);
         for _ in 0..self.size.trailing_ones() {
             let Some(left) = self.hashes.pop() else { break };
-            let hash = node_hash(&left, &node.hash);
             node = Node {
                 level: node.level.saturating_add(1),
                 index: node.index >> 1,
-                hash,
+                hash: node_hash(&left, &node.hash),
             };
             completed(node);
         }
         self.hashes.push(node.hash);
-        self.size = self.size.saturating_add(1);
+        self.size = size;
     }
 
     /// Root of the tree.
