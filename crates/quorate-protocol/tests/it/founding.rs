@@ -69,7 +69,7 @@ impl Founded {
         let genesis = |issuer: &str| GenesisBody {
             issuer: Issuer::new(issuer).unwrap(),
             log: 1,
-            demo: false,
+            demo: true,
             quorum: QuorumRule::new(4, 3, 1).unwrap(),
             token_alg: "EdDSA".to_owned(),
             custodians: (0..4)
