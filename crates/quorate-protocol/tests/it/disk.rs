@@ -46,7 +46,9 @@ impl Disk {
     }
 
     pub fn saved_state(&self) -> Option<SavedState> {
-        self.state.as_ref().map(|bytes| SavedState::from_canonical(bytes).unwrap())
+        self.state
+            .as_ref()
+            .map(|bytes| SavedState::from_canonical(bytes).unwrap())
     }
 
     fn entry(&self, index: u64) -> LogEntry {

@@ -77,7 +77,9 @@ impl Founded {
                     name: PartyName::new(format!("custodian-{}", place + 1)).unwrap(),
                     identity_key: Array(SigningKey::from_bytes(&identities[place]).verifying_key().to_bytes()),
                     cosigner_key: Array(
-                        SigningKey::from_bytes(&[place as u8 + 1; 32]).verifying_key().to_bytes(),
+                        SigningKey::from_bytes(&[place as u8 + 1; 32])
+                            .verifying_key()
+                            .to_bytes(),
                     ),
                     envelope_key: Array(EnvelopeKey::from_bytes(envelopes[place]).public()),
                 })
@@ -178,18 +180,28 @@ impl Founded {
         let peer = self.peer(0);
         let origin = self.committee.origin().to_owned();
         for place in 0..4 {
-            let challenge = custodians[place].hello(peer, &Hello { origin: origin.clone() }).unwrap().challenge;
+            let challenge = custodians[place]
+                .hello(peer, &Hello { origin: origin.clone() })
+                .unwrap()
+                .challenge;
             let about = place as u16 + 1;
             let statements = (0..4)
                 .filter(|other| *other != place)
-                .map(|other| custodians[other].state_about(peer, &AskPeer { about, challenge }).unwrap())
+                .map(|other| {
+                    custodians[other]
+                        .state_about(peer, &AskPeer { about, challenge })
+                        .unwrap()
+                })
                 .collect();
             let step = custodians[place].join(peer, &Join { statements }).unwrap();
             done(step, &mut disks[place]);
         }
         let attempt = Array([1; 16]);
         let begin = Begin { origin, attempt };
-        let all = custodians.iter_mut().map(|c| c.dkg_begin(peer, &begin, rng).unwrap()).collect();
+        let all = custodians
+            .iter_mut()
+            .map(|c| c.dkg_begin(peer, &begin, rng).unwrap())
+            .collect();
         let broadcasts = Broadcasts { all };
         let dealt: Vec<Deals> = custodians
             .iter_mut()
@@ -210,7 +222,9 @@ impl Founded {
         let mut round = NewViewRound::begin([View(0)]);
         for (custodian, disk) in custodians.iter_mut().zip(&mut disks) {
             let step = custodian.enter_view(peer, &round.message(&self.committee)).unwrap();
-            round.take(&self.committee, custodian.number(), done(step, disk)).unwrap();
+            round
+                .take(&self.committee, custodian.number(), done(step, disk))
+                .unwrap();
         }
         let entered = round.finish(&self.committee).unwrap();
         assert!(coordinator.lead(entered, Tip::empty(), Default::default()).is_ok());
@@ -279,7 +293,8 @@ impl Founded {
         let certified = proposed.certify(&answers);
         let from = coordinator.tip().head().size;
         coordinator.advance(batch, certified.certificate.clone());
-        self.certified.push((coordinator.tip().clone(), certified.certificate.clone()));
+        self.certified
+            .push((coordinator.tip().clone(), certified.certificate.clone()));
         for place in 0..3 {
             let step = custodians[place].commit(peer, certified.message(), FOUNDED_MS).unwrap();
             done(step, &mut disks[place]);

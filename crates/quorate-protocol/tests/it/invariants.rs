@@ -4,11 +4,17 @@ use crate::{disk::Disk, founding::Founded};
 use quorate_protocol::{
     Head, View,
     message::{Commit, Committed, LogEntry, Outputs, Propose, ProposedEntry, Purpose, Voted},
+    permit::checkpoint_text,
     saved::SavedState,
     tip::Tip,
     vote::rank,
 };
-use quorate_rules::{TokenEntry, cbor::Canonical, judge::judge, leaf::{EntryType, Leaf}};
+use quorate_rules::{
+    TokenEntry,
+    cbor::Canonical,
+    judge::judge,
+    leaf::{EntryType, Leaf},
+};
 use quorate_tlog::hash::{Hash, sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -60,7 +66,15 @@ impl Watch {
                 .map(|index| LogEntry::from_canonical(&founded.disks[0].entries[&index]).unwrap())
                 .collect();
             let tokens = BTreeMap::new();
-            blocks.insert(head, Block { parent, tip: tip.clone(), entries, tokens });
+            blocks.insert(
+                head,
+                Block {
+                    parent,
+                    tip: tip.clone(),
+                    entries,
+                    tokens,
+                },
+            );
             parent = head;
         }
         let mut watch = Self {
@@ -75,7 +89,9 @@ impl Watch {
             signed_heads: BTreeSet::new(),
             signed_tokens: BTreeMap::new(),
         };
-        watch.signed_heads.insert((founded.certificate.view, founded.certificate.head));
+        watch
+            .signed_heads
+            .insert((founded.certificate.view, founded.certificate.head));
         watch
     }
 
@@ -116,14 +132,21 @@ impl Watch {
         let tip = extension.finish();
         let head = tip.head();
         let parent = base.head();
-        self.blocks.entry(head).or_insert(Block { parent, tip, entries, tokens });
+        self.blocks.entry(head).or_insert(Block {
+            parent,
+            tip,
+            entries,
+            tokens,
+        });
         head
     }
 
     /// Whether the one head is a prefix of the other.
     pub fn is_prefix(&self, prefix: Head, mut head: Head) -> bool {
         while head.size > prefix.size {
-            let Some(block) = self.blocks.get(&head) else { return false };
+            let Some(block) = self.blocks.get(&head) else {
+                return false;
+            };
             head = block.parent;
         }
         head == prefix
@@ -152,6 +175,15 @@ impl Watch {
         let (Some(before), Some(after)) = (before, disk.saved_state()) else {
             return Ok(());
         };
+        if after.lock != before.lock {
+            let genuine = after
+                .lock
+                .as_ref()
+                .is_some_and(|lock| lock.verify(&self.founded.committee).is_ok());
+            ensure(genuine, || {
+                format!("S3: custodian {custodian} is locked by what no quorum voted for")
+            })?;
+        }
         let order = |state: &SavedState| (state.view, rank(state.lock.as_ref()), state.incarnation);
         let (old, new) = (order(before), order(&after));
         ensure(
@@ -179,7 +211,12 @@ impl Watch {
         ensure(is_durable && disk.heads().contains(&head), || {
             format!("S2: custodian {custodian} voted for {head} before it was durable")
         })?;
-        for (_, other) in self.votes.iter().filter(|((v, _), who)| *v == view && who.contains(&custodian)).map(|(k, _)| k) {
+        for (_, other) in self
+            .votes
+            .iter()
+            .filter(|((v, _), who)| *v == view && who.contains(&custodian))
+            .map(|(k, _)| k)
+        {
             ensure(self.related(*other, head), || {
                 format!("S3: custodian {custodian} voted for {other} and {head} in view {view}")
             })?;
@@ -227,11 +264,20 @@ impl Watch {
         for item in &outputs.items {
             let committed = own.items.iter().find(|made| made.purpose == item.purpose).unwrap();
             // S5: one nonce pair, one share.
-            let used = self.used.entry((custodian, committed.bytes.0.clone())).or_insert_with(|| item.bytes.0.clone());
+            let used = self
+                .used
+                .entry((custodian, committed.bytes.0.clone()))
+                .or_insert_with(|| item.bytes.0.clone());
             ensure(*used == item.bytes.0, || {
                 format!("S5: custodian {custodian} used one nonce pair twice, last for {head}")
             })?;
             let mut jti = None;
+            if item.purpose == Purpose::Checkpoint {
+                let text = checkpoint_text(self.founded.committee.origin(), head).unwrap();
+                ensure(item.digest == sha256(&[text.as_bytes()]), || {
+                    format!("S3: custodian {custodian} signed another checkpoint than that of {head}")
+                })?;
+            }
             if let Purpose::Token(index) = item.purpose {
                 let token = self.blocks.get(&head).and_then(|block| block.tokens.get(&index));
                 ensure(token.is_some_and(|token| token.digest == item.digest), || {
@@ -265,7 +311,13 @@ impl Watch {
         ensure(rank(state.lock.as_ref()) >= (view, head.size), || {
             format!("S4: custodian {custodian} signed {head} of view {view} before its lock was durable")
         })?;
-        ensure(disk.heads().contains(&head), || format!("S2: custodian {custodian} signed {head} without having it"))
+        let locked = state.lock.as_ref().map_or_else(Head::empty, |lock| lock.head);
+        ensure(self.is_prefix(head, locked), || {
+            format!("S4: custodian {custodian} signed {head} off its locked branch, which ends at {locked}")
+        })?;
+        ensure(disk.heads().contains(&head), || {
+            format!("S2: custodian {custodian} signed {head} without having it")
+        })
     }
 
     /// What can be put together to a signature exists.
@@ -285,7 +337,9 @@ impl Watch {
         if let Some(jti) = jti {
             let tokens = self.signed_tokens.entry(jti).or_default();
             tokens.insert(digest);
-            ensure(tokens.len() == 1, || format!("S9: one evidence gave two tokens, last at {head}"))?;
+            ensure(tokens.len() == 1, || {
+                format!("S9: one evidence gave two tokens, last at {head}")
+            })?;
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! The real machines under a seeded, deterministic simulator.
 
+#![expect(unreachable_pub, reason = "modules of one test binary share their items as they are")]
+
 mod disk;
 mod founding;
 mod generator;

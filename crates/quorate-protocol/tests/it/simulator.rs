@@ -13,12 +13,12 @@ use crate::{
 use gateway::Gateway;
 use quorate_protocol::{
     Head, QuorumCertificate, Refusal, View, Vote,
+    attempt::AttemptContext,
     custodian::{Custodian, Switches},
     message::{
         AskPeer, Commit, Committed, EnterView, Follow, Hello, Join, NewView, Outputs, SignedNewView, SignedOutputs,
         SignedPropose, Standing, Status, Voted,
     },
-    attempt::AttemptContext,
     signed::Statement,
     step::Step,
 };
@@ -68,9 +68,15 @@ impl Told {
 
     fn name(&self) -> String {
         match self {
-            Self::Entered(m) => format!("entered with lock {:?}", m.statement.certificate.as_ref().map(QuorumCertificate::rank)),
+            Self::Entered(m) => format!(
+                "entered with lock {:?}",
+                m.statement.certificate.as_ref().map(QuorumCertificate::rank)
+            ),
             Self::Voted(m) => format!("voted, refused {:?}", m.refused),
-            Self::Committed(m) => format!("signed {}", Outputs::from_canonical(&m.outputs.list).map_or(0, |o| o.items.len())),
+            Self::Committed(m) => format!(
+                "signed {}",
+                Outputs::from_canonical(&m.outputs.list).map_or(0, |o| o.items.len())
+            ),
             Self::Status(m) => format!("follows to {}", m.certified),
             Self::Refused(refusal) => format!("refused {}", refusal.code()),
         }
@@ -83,11 +89,20 @@ impl Ask {
             Self::Enter(m) => format!("enter view {}", m.view),
             Self::Propose(m) => format!(
                 "propose {} in view {} on {:?}, attempt {} by {:?}",
-                m.proposal.head, m.proposal.view, m.proposal.parent.as_ref().map(QuorumCertificate::rank),
-                m.proposal.attempt, m.proposal.signers
+                m.proposal.head,
+                m.proposal.view,
+                m.proposal.parent.as_ref().map(QuorumCertificate::rank),
+                m.proposal.attempt,
+                m.proposal.signers
             ),
-            Self::Commit(m) => format!("commit {} of view {}, attempt {}", m.certificate.head, m.certificate.view, m.attempt),
-            Self::Follow(m) => format!("follow from {} to {} of view {}", m.from, m.certificate.head, m.certificate.view),
+            Self::Commit(m) => format!(
+                "commit {} of view {}, attempt {}",
+                m.certificate.head, m.certificate.view, m.attempt
+            ),
+            Self::Follow(m) => format!(
+                "follow from {} to {} of view {}",
+                m.from, m.certificate.head, m.certificate.view
+            ),
         }
     }
 }
@@ -119,6 +134,8 @@ pub struct Simulator {
     disks: Vec<Disk>,
     gateways: [Gateway; 2],
     lying_gateway: bool,
+    /// How many of a hundred possible faults happen: calm runs get far, rough ones get into every corner.
+    roughness: usize,
     queue: Vec<Packet>,
     pool: Pool,
     watch: Watch,
@@ -144,7 +161,7 @@ pub struct Failure {
     pub trace: Vec<String>,
 }
 
-const EVENTS: usize = 70;
+const EVENTS: usize = 90;
 
 /// One run.
 pub fn run(founded: &'static Founded, seed: u64, planted: Planted) -> Result<Outcome, Failure> {
@@ -168,8 +185,13 @@ impl Simulator {
         let mut rng = Generator::new("simulator", seed);
         let liar = rng.percent(50).then(|| 1 + rng.below(4) as u16);
         let lying_gateway = rng.percent(60);
+        let roughness = if rng.percent(50) { 100 } else { 15 };
         let gateways = [0, 1].map(|gateway| Gateway::new(founded, gateway));
-        let certificates = founded.certified.iter().map(|(_, certificate)| certificate.clone()).collect();
+        let certificates = founded
+            .certified
+            .iter()
+            .map(|(_, certificate)| certificate.clone())
+            .collect();
         Self {
             founded,
             planted,
@@ -179,8 +201,12 @@ impl Simulator {
             disks: founded.disks.clone(),
             gateways,
             lying_gateway,
+            roughness,
             queue: Vec::new(),
-            pool: Pool { certificates, ..Pool::default() },
+            pool: Pool {
+                certificates,
+                ..Pool::default()
+            },
             watch: Watch::new(founded, liar),
             operations: 0,
             alarms: 0,
@@ -192,6 +218,11 @@ impl Simulator {
 
     fn fault(&mut self, kind: &'static str) {
         *self.faults.entry(kind).or_default() += 1;
+    }
+
+    /// A number below 100 that is small more seldom in calm runs.
+    fn chance(&mut self) -> usize {
+        self.rng.below(100 * 100 / self.roughness)
     }
 
     fn go(&mut self) -> Result<(), Violation> {
@@ -211,7 +242,7 @@ impl Simulator {
         match self.rng.below(100) {
             0..58 if !self.queue.is_empty() => self.deliver_any(),
             0..76 => {
-                let gateway = usize::from(self.rng.percent(30));
+                let gateway = usize::from(self.rng.percent(30 * self.roughness / 100));
                 self.nudge(gateway);
                 Ok(())
             }
@@ -267,7 +298,9 @@ impl Simulator {
     fn join(&mut self, number: u16, lies: bool) -> Result<(), Violation> {
         let peer = self.founded.peer(0);
         let origin = self.founded.committee.origin().to_owned();
-        let Some(custodian) = self.custodian(number) else { return Ok(()) };
+        let Some(custodian) = self.custodian(number) else {
+            return Ok(());
+        };
         let status = custodian.hello(peer, &Hello { origin }).unwrap();
         if status.standing != Standing::Joining {
             return Ok(());
@@ -278,7 +311,9 @@ impl Simulator {
         };
         let (mut statements, mut alarm) = (Vec::new(), false);
         for other in (1..=4).filter(|other| *other != number) {
-            let Some(custodian) = self.custodian(other) else { continue };
+            let Some(custodian) = self.custodian(other) else {
+                continue;
+            };
             let mut signed = custodian.state_about(peer, &ask).unwrap();
             if lies && self.is_liar(other) && self.rng.percent(40) {
                 signed.statement.newest = None;
@@ -302,6 +337,8 @@ impl Simulator {
         let status = self.persist(number, step, true)?;
         self.trace.push(format!("custodian {number} is {:?}", status.standing));
         match (status.standing, alarm) {
+            // A liar's votes that it never wrote down come back to it.
+            (Standing::Amnesic, _) if self.is_liar(number) => Ok(()),
             (Standing::Amnesic, false) => Err(format!("S11: custodian {number} takes its own disk for rolled back")),
             (Standing::Amnesic, true) => {
                 self.alarms += 1;
@@ -320,7 +357,8 @@ impl Simulator {
             }
             Ok::<_, Infallible>(())
         });
-        self.watch.written(number, before.as_ref(), &self.disks[usize::from(number) - 1])?;
+        self.watch
+            .written(number, before.as_ref(), &self.disks[usize::from(number) - 1])?;
         Ok(reply)
     }
 
@@ -328,26 +366,41 @@ impl Simulator {
     fn deliver_any(&mut self) -> Result<(), Violation> {
         let place = self.rng.below(self.queue.len());
         let packet = self.queue.swap_remove(place);
-        match self.rng.below(100) {
+        match self.chance() {
             0..6 => {
                 self.fault("message lost");
                 return Ok(());
             }
             6..12 => {
                 self.fault("message doubled");
-                let Packet { gateway, custodian, operation, ref ask } = packet;
-                self.queue.push(Packet { gateway, custodian, operation, ask: ask.clone() });
+                let Packet {
+                    gateway,
+                    custodian,
+                    operation,
+                    ref ask,
+                } = packet;
+                self.queue.push(Packet {
+                    gateway,
+                    custodian,
+                    operation,
+                    ask: ask.clone(),
+                });
             }
             _ => {}
         }
         if place + 1 < self.queue.len() {
             self.fault("message overtaken");
         }
-        let Packet { gateway, custodian, operation, ask } = packet;
+        let Packet {
+            gateway,
+            custodian,
+            operation,
+            ask,
+        } = packet;
         let Some(told) = self.answer(gateway, custodian, &ask, true)? else {
             return Ok(());
         };
-        if self.rng.percent(6) {
+        if self.chance() < 6 {
             self.fault("answer lost");
             return Ok(());
         }
@@ -367,12 +420,16 @@ impl Simulator {
             Ask::Enter(m) => custodian.enter_view(peer, m).map(|step| step.map(Told::Entered)),
             Ask::Propose(m) if self.planted == Planted::NonceKept => {
                 let mut kept = Generator::new("kept", u64::from(number));
-                custodian.propose(peer, m, self.now_ms, &mut kept).map(|step| step.map(Told::Voted))
+                custodian
+                    .propose(peer, m, self.now_ms, &mut kept)
+                    .map(|step| step.map(Told::Voted))
             }
             Ask::Propose(m) => custodian
                 .propose(peer, m, self.now_ms, &mut self.rng)
                 .map(|step| step.map(Told::Voted)),
-            Ask::Commit(m) => custodian.commit(peer, m, self.now_ms).map(|step| step.map(Told::Committed)),
+            Ask::Commit(m) => custodian
+                .commit(peer, m, self.now_ms)
+                .map(|step| step.map(Told::Committed)),
             Ask::Follow(m) => custodian.follow(peer, m).map(|step| step.map(Told::Status)),
         };
         let told = match outcome {
@@ -383,24 +440,30 @@ impl Simulator {
                 Told::Refused(refusal)
             }
             Ok(step) => {
-                let crash = if faults { self.rng.below(100) } else { 100 };
+                let crash = if faults { self.chance() } else { 100 };
                 if crash < 3 {
                     self.fault("crash before persist");
-                    self.trace.push(format!("custodian {number}: {}: dies before it writes", ask.name()));
+                    self.trace
+                        .push(format!("custodian {number}: {}: dies before it writes", ask.name()));
                     return Ok(None);
                 }
                 let unwritten = self.planted == Planted::LockNotWritten && matches!(ask, Ask::Commit(_));
                 let told = self.persist(number, step, !unwritten)?;
                 if crash < 6 {
                     self.fault("crash between persist and send");
-                    self.trace.push(format!("custodian {number}: {}: dies before it answers", ask.name()));
+                    self.trace
+                        .push(format!("custodian {number}: {}: dies before it answers", ask.name()));
                     return Ok(None);
                 }
                 told
             }
         };
         self.custodians[place] = Some(custodian);
-        let told = if faults && self.is_liar(number) { self.lie_as_custodian(number, ask, told) } else { told };
+        let told = if faults && self.is_liar(number) {
+            self.lie_as_custodian(number, ask, told)
+        } else {
+            told
+        };
         let line = format!(
             "custodian {number}, gateway {}: {}: {} [{}]",
             gateway + 1,
@@ -412,7 +475,8 @@ impl Simulator {
         if !self.is_liar(number) {
             match (ask, &told) {
                 (Ask::Propose(m), Told::Voted(voted)) => {
-                    self.watch.voted(number, (&m.proposal, voted), (view_before, &self.disks[place]))?;
+                    self.watch
+                        .voted(number, (&m.proposal, voted), (view_before, &self.disks[place]))?;
                 }
                 (Ask::Commit(m), Told::Committed(committed)) => {
                     self.watch.committed(number, (m, committed), &self.disks[place])?;
@@ -458,7 +522,11 @@ impl Simulator {
                 self.fault("vote for two heads");
                 let outputs = context(&m.proposal).sign(number, &key, 1, &Outputs { items: Vec::new() });
                 let vote = Vote::cast(number, &key, &origin, m.proposal.view, m.proposal.head);
-                Told::Voted(Voted { vote, outputs, refused: Vec::new() })
+                Told::Voted(Voted {
+                    vote,
+                    outputs,
+                    refused: Vec::new(),
+                })
             }
             (Ask::Propose(m), Told::Voted(mut voted)) if self.rng.percent(25) => {
                 self.fault("wrong list");
@@ -491,7 +559,11 @@ impl Simulator {
             }
             (Ask::Enter(m), _) if self.rng.percent(50) => {
                 self.fault("false statement");
-                let certificate = self.rng.pick(&self.pool.certificates).cloned().filter(|_| m.view.0 % 2 == 0);
+                let certificate = self
+                    .rng
+                    .pick(&self.pool.certificates)
+                    .cloned()
+                    .filter(|_| m.view.0 % 2 == 0);
                 let statement = NewView {
                     origin,
                     view: m.view,

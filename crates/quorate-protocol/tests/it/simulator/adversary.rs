@@ -21,7 +21,8 @@ impl Simulator {
                     self.send(LIAR, 0, &to, &ask);
                 }
             }
-            12..42 => self.send_crafted(),
+            12..32 => self.send_crafted(),
+            32..42 => return self.drive_crafted(),
             42..58 => self.send_conflicting(),
             58..82 => self.send_commit(),
             82..95 => self.send_follow(),
@@ -31,13 +32,28 @@ impl Simulator {
     }
 
     fn any_view(&mut self) -> View {
-        let views: Vec<View> = self.custodians.iter().flatten().map(|custodian| custodian.view()).collect();
+        let views: Vec<View> = self
+            .custodians
+            .iter()
+            .flatten()
+            .map(|custodian| custodian.view())
+            .collect();
         let view = self.rng.pick(&views).copied().unwrap_or(View(1));
-        if self.rng.percent(15) { View(view.0.saturating_sub(1)) } else { view }
+        if self.rng.percent(15) {
+            View(view.0.saturating_sub(1))
+        } else {
+            view
+        }
     }
 
     fn statements(&mut self, view: View) -> Vec<SignedNewView> {
-        let all: Vec<_> = self.pool.statements.get(&view).into_iter().flat_map(|by| by.values().cloned()).collect();
+        let all: Vec<_> = self
+            .pool
+            .statements
+            .get(&view)
+            .into_iter()
+            .flat_map(|by| by.values().cloned())
+            .collect();
         let mut chosen = all.clone();
         while chosen.len() > 3 {
             let place = self.rng.below(chosen.len());
@@ -101,13 +117,43 @@ impl Simulator {
         self.send(LIAR, 0, &signers, &ask);
     }
 
+    /// A crafted batch driven through both trips at once, while nobody else gets a word in.
+    fn drive_crafted(&mut self) -> Result<(), Violation> {
+        let Some(proposal) = self.craft() else { return Ok(()) };
+        self.fault("crafted batch driven through");
+        let (view, head, attempt) = (proposal.view, proposal.head, proposal.attempt);
+        let signers = proposal.signers.clone();
+        let ask = self.signed(proposal);
+        let (mut votes, mut lists) = (Vec::new(), Vec::new());
+        for number in &signers {
+            if let Some(Told::Voted(voted)) = self.answer(LIAR, *number, &ask, true)? {
+                votes.push(voted.vote);
+                lists.push(voted.outputs);
+            }
+        }
+        let commit = Commit {
+            origin: self.founded.committee.origin().to_owned(),
+            certificate: QuorumCertificate { view, head, votes },
+            attempt,
+            round: 1,
+            lists,
+        };
+        for number in &signers {
+            self.answer(LIAR, *number, &Ask::Commit(commit.clone()), true)?;
+        }
+        Ok(())
+    }
+
     /// Two batches in one place, each to other custodians; or one attempt used for two signer sets.
     fn send_conflicting(&mut self) {
         let Some(one) = self.craft() else { return };
         let Some(mut other) = self.craft() else { return };
         if self.rng.percent(30) {
             self.fault("attempt used twice");
-            other = Propose { signers: other.signers, ..one.clone() };
+            other = Propose {
+                signers: other.signers,
+                ..one.clone()
+            };
         } else {
             self.fault("conflicting batches");
             let tip = self.watch.blocks[&one.parent.as_ref().unwrap().head].tip.clone();
@@ -127,7 +173,9 @@ impl Simulator {
     /// A commit from what was overheard, with or without a quorum behind it.
     fn send_commit(&mut self) {
         let keys: Vec<_> = self.pool.lists.keys().copied().collect();
-        let Some((view, head, attempt)) = self.rng.pick(&keys).copied() else { return };
+        let Some((view, head, attempt)) = self.rng.pick(&keys).copied() else {
+            return;
+        };
         let lists: Vec<_> = self.pool.lists[&(view, head, attempt)].values().cloned().collect();
         let mut votes: Vec<Vote> = self.pool.votes[&(view, head)].values().cloned().collect();
         votes.truncate(3);
@@ -155,11 +203,21 @@ impl Simulator {
     /// Entries under any certificate, from any head that the custodian holds.
     fn send_follow(&mut self) {
         let number = 1 + self.rng.below(4) as u16;
-        let Some(certificate) = self.rng.pick(&self.pool.certificates).cloned() else { return };
-        let Some(custodian) = self.custodians[usize::from(number) - 1].as_ref() else { return };
+        let Some(certificate) = self.rng.pick(&self.pool.certificates).cloned() else {
+            return;
+        };
+        let Some(custodian) = self.custodians[usize::from(number) - 1].as_ref() else {
+            return;
+        };
         let status = custodian.status();
-        let base = if self.rng.percent(70) { status.settled } else { status.certified };
-        let Some(entries) = self.watch.entries_between(base, certificate.head) else { return };
+        let base = if self.rng.percent(70) {
+            status.settled
+        } else {
+            status.certified
+        };
+        let Some(entries) = self.watch.entries_between(base, certificate.head) else {
+            return;
+        };
         self.fault("follow from below");
         let ask = Ask::Follow(Follow {
             origin: self.founded.committee.origin().to_owned(),
@@ -177,7 +235,10 @@ impl Simulator {
         let neighbour = &self.founded.neighbour;
         let origin = neighbour.origin().to_owned();
         let ask = match self.rng.below(3) {
-            0 => Ask::Enter(EnterView { origin, view: View(1 << 30) }),
+            0 => Ask::Enter(EnterView {
+                origin,
+                view: View(1 << 30),
+            }),
             1 => {
                 let Some(proposal) = self.craft() else { return Ok(()) };
                 let new_view = (1..=4)
@@ -193,7 +254,11 @@ impl Simulator {
                         SignedNewView { statement, signature }
                     })
                     .collect();
-                self.signed(Propose { view: View(1 << 30), new_view, ..proposal })
+                self.signed(Propose {
+                    view: View(1 << 30),
+                    new_view,
+                    ..proposal
+                })
             }
             _ => {
                 let Some(proposal) = self.craft() else { return Ok(()) };
@@ -205,7 +270,11 @@ impl Simulator {
                     origin: self.founded.committee.origin().to_owned(),
                     from: 0,
                     entries: Vec::new(),
-                    certificate: QuorumCertificate { view, head: proposal.head, votes },
+                    certificate: QuorumCertificate {
+                        view,
+                        head: proposal.head,
+                        votes,
+                    },
                     consistency: Vec::new(),
                 })) else {
                     return Ok(());
@@ -216,7 +285,10 @@ impl Simulator {
         self.fault("another tenant's statement");
         match self.answer(LIAR, number, &ask, false)? {
             None | Some(Told::Refused(_)) => Ok(()),
-            Some(told) => Err(format!("S10: custodian {number} takes another tenant's statement: {}", told.name())),
+            Some(told) => Err(format!(
+                "S10: custodian {number} takes another tenant's statement: {}",
+                told.name()
+            )),
         }
     }
 }

@@ -2,12 +2,12 @@
 
 use super::{Ask, Simulator, Told};
 use crate::{
-    founding::{CLIENT, Founded, ISSUER, fresh},
+    founding::{Founded, ISSUER, fresh},
     invariants::Violation,
 };
 use ed25519_dalek::SigningKey;
 use quorate_protocol::{
-    Head,
+    Head, Refusal,
     coordinator::{Batch, Certified, Coordinator, NewViewRound, Order, Proposed},
     message::{Committed, Follow, Voted},
 };
@@ -47,8 +47,14 @@ impl Simulator {
     }
 
     pub fn nudge(&mut self, gateway: usize) {
+        let patient = !matches!(self.gateways[gateway].phase, Phase::Idle) && !self.rng.percent(self.roughness);
+        if patient && !self.queue.is_empty() {
+            return;
+        }
         match std::mem::replace(&mut self.gateways[gateway].phase, Phase::Idle) {
-            Phase::Idle if self.gateways[gateway].deposed || self.rng.percent(8) => self.begin_view(gateway),
+            Phase::Idle if self.gateways[gateway].deposed || self.rng.percent(8 * self.roughness / 100) => {
+                self.begin_view(gateway)
+            }
             Phase::Idle if self.rng.percent(30) => {
                 let number = 1 + self.rng.below(4) as u16;
                 if let Some(ask) = self.follow_for(number, self.gateways[gateway].coordinator.tip().head()) {
@@ -57,7 +63,9 @@ impl Simulator {
             }
             Phase::Idle => {
                 let orders = self.orders();
-                let batch = self.gateways[gateway].coordinator.build(&orders, self.now_ms, &mut self.rng);
+                let batch = self.gateways[gateway]
+                    .coordinator
+                    .build(&orders, self.now_ms, &mut self.rng);
                 if !batch.entries.is_empty() {
                     self.propose(gateway, batch, 0);
                 }
@@ -75,7 +83,12 @@ impl Simulator {
     }
 
     pub fn begin_view(&mut self, gateway: usize) {
-        let known: Vec<_> = self.custodians.iter().flatten().map(|custodian| custodian.view()).collect();
+        let known: Vec<_> = self
+            .custodians
+            .iter()
+            .flatten()
+            .map(|custodian| custodian.view())
+            .collect();
         let round = NewViewRound::begin(known);
         let ask = Ask::Enter(round.message(&self.founded.committee));
         let operation = self.next_operation(gateway);
@@ -117,15 +130,19 @@ impl Simulator {
             }
             _ => self.pool.evidence.push(good),
         }
-        assert!(!CLIENT.is_empty());
-        Order::Token { evidence, judged, traceparent: None }
+        Order::Token {
+            evidence,
+            judged,
+            traceparent: None,
+        }
     }
 
     fn propose(&mut self, gateway: usize, batch: Batch, attempt: u16) {
         let signers = self.rng.signers(3);
         let coordinator = &self.gateways[gateway].coordinator;
         let proposed = coordinator.propose(&batch, attempt, &signers);
-        self.watch.register(&coordinator.tip().clone(), batch.time_ms, &batch.entries);
+        self.watch
+            .register(&coordinator.tip().clone(), batch.time_ms, &batch.entries);
         let ask = Ask::Propose(proposed.message().clone());
         let operation = self.next_operation(gateway);
         self.send(gateway, operation, &signers, &ask);
@@ -139,11 +156,21 @@ impl Simulator {
             Phase::Entering(round) => (Ask::Enter(round.message(&self.founded.committee)), vec![1, 2, 3, 4]),
             Phase::Proposing(_, _, proposed, answers) => (
                 Ask::Propose(proposed.message().clone()),
-                proposed.signers().iter().copied().filter(|n| !answers.contains_key(n)).collect(),
+                proposed
+                    .signers()
+                    .iter()
+                    .copied()
+                    .filter(|n| !answers.contains_key(n))
+                    .collect(),
             ),
             Phase::Committing(_, certified, answers) => (
                 Ask::Commit(certified.message().clone()),
-                certified.signers().iter().copied().filter(|n| !answers.contains_key(n)).collect(),
+                certified
+                    .signers()
+                    .iter()
+                    .copied()
+                    .filter(|n| !answers.contains_key(n))
+                    .collect(),
             ),
         };
         let operation = self.gateways[gateway].operation;
@@ -153,10 +180,19 @@ impl Simulator {
 
     /// What brings a custodian up to a certified head, from the highest of its heads on that branch.
     pub fn follow_for(&mut self, number: u16, head: Head) -> Option<Ask> {
-        let certificate = self.pool.certificates.iter().filter(|c| c.head == head).max_by_key(|c| c.view)?.clone();
+        let certificate = self
+            .pool
+            .certificates
+            .iter()
+            .filter(|c| c.head == head)
+            .max_by_key(|c| c.view)?
+            .clone();
         let status = self.custodians[usize::from(number) - 1].as_ref()?.status();
         [status.certified, status.settled].into_iter().find_map(|base| {
-            let entries = self.watch.entries_between(base, head).filter(|entries| !entries.is_empty())?;
+            let entries = self
+                .watch
+                .entries_between(base, head)
+                .filter(|entries| !entries.is_empty())?;
             Some(Ask::Follow(Follow {
                 origin: self.founded.committee.origin().to_owned(),
                 from: base.size,
@@ -167,17 +203,38 @@ impl Simulator {
         })
     }
 
+    /// What an honest gateway does about a refusal: brings the custodian up to its head, or begins anew when it was deposed.
+    fn refused(&mut self, gateway: usize, number: u16, refusal: Refusal) {
+        match refusal {
+            Refusal::ParentUnknown => {
+                let head = self.gateways[gateway].coordinator.tip().head();
+                if let Some(ask) = self.follow_for(number, head) {
+                    self.send(gateway, 0, &[number], &ask);
+                }
+            }
+            Refusal::LowerView => self.gateways[gateway].deposed = true,
+            _ => {}
+        }
+        if self.gateways[gateway].deposed {
+            self.gateways[gateway].phase = Phase::Idle;
+        }
+    }
+
     pub fn heard(&mut self, gateway: usize, (number, operation): (u16, u64), told: Told) -> Result<(), Violation> {
         let founded = self.founded;
         if self.gateways[gateway].operation != operation {
             return Ok(());
         }
+        if let Told::Refused(refusal) = told {
+            self.refused(gateway, number, refusal);
+            return Ok(());
+        }
         match std::mem::replace(&mut self.gateways[gateway].phase, Phase::Idle) {
             Phase::Entering(mut round) => {
-                if let Told::Entered(signed) = told {
-                    if round.take(&founded.committee, number, signed).is_err() {
-                        self.fault("misbehaviour named");
-                    }
+                if let Told::Entered(signed) = told
+                    && round.take(&founded.committee, number, signed).is_err()
+                {
+                    self.fault("misbehaviour named");
                 }
                 if !round.is_complete(&founded.committee) {
                     self.gateways[gateway].phase = Phase::Entering(round);
@@ -186,7 +243,12 @@ impl Simulator {
                 let entered = round.finish(&founded.committee).unwrap();
                 let head = entered.highest.as_ref().unwrap().head;
                 let tip = self.watch.blocks[&head].tip.clone();
-                assert!(self.gateways[gateway].coordinator.lead(entered, tip, Default::default()).is_ok());
+                assert!(
+                    self.gateways[gateway]
+                        .coordinator
+                        .lead(entered, tip, Default::default())
+                        .is_ok()
+                );
             }
             Phase::Proposing(batch, attempt, proposed, mut answers) => {
                 match told {
@@ -200,7 +262,9 @@ impl Simulator {
                     return Ok(());
                 }
                 let certified = proposed.certify(&answers);
-                self.gateways[gateway].coordinator.advance(&batch, certified.certificate.clone());
+                self.gateways[gateway]
+                    .coordinator
+                    .advance(&batch, certified.certificate.clone());
                 let ask = Ask::Commit(certified.message().clone());
                 let signers = certified.signers().to_vec();
                 let operation = self.next_operation(gateway);
@@ -237,7 +301,8 @@ impl Simulator {
         let jobs = certified.jobs(coordinator, batch, &later).unwrap();
         let signed = certified.finish(batch, jobs.iter().map(|job| job.run()).collect(), &later);
         self.tokens += signed.tokens.len();
-        self.trace.push(format!("{} tokens at {}", signed.tokens.len(), batch.head()));
+        self.trace
+            .push(format!("{} tokens at {}", signed.tokens.len(), batch.head()));
         for named in &signed.misbehaved {
             if !self.is_liar(named.custodian) {
                 return Err(format!("custodian {} is blamed, but honest", named.custodian));

@@ -74,7 +74,11 @@ impl Simulator {
         for number in signers {
             match self.answer(0, *number, &ask, false)? {
                 Some(told @ Told::Voted(_)) => self.heard(0, (*number, operation), told)?,
-                other => return Err(format!("progress: custodian {number} answers the proposal with {other:?}")),
+                other => {
+                    return Err(format!(
+                        "progress: custodian {number} answers the proposal with {other:?}"
+                    ));
+                }
             }
         }
         for packet in std::mem::take(&mut self.queue) {
