@@ -15,3 +15,10 @@ pub fn process() -> std::io::Result<()> {
     rustix::thread::set_no_new_privs(true)?;
     Ok(())
 }
+
+/// Makes a file-size limit an error of the write that meets it, like a full disk, instead of the death of the process.
+pub fn limits_are_errors() -> std::io::Result<()> {
+    let signal = tokio::signal::unix::SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+    // Whoever has asked for a signal once is not killed by it any more, also after the listener is dropped.
+    tokio::signal::unix::signal(signal).map(drop)
+}

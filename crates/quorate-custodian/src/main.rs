@@ -91,7 +91,10 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run(&arguments.config, arguments.options)) {
+    let ended = runtime.block_on(run(&arguments.config, arguments.options));
+    // What still reads standard input, which nobody can interrupt, does not keep the process alive.
+    runtime.shutdown_background();
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(fatal) => {
             let mut text = fatal.to_string();

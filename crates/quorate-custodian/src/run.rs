@@ -24,10 +24,12 @@ pub struct Options {
 
 /// Runs the custodian of a configuration file until it is told to stop.
 pub async fn run(config_file: &Path, options: Options) -> Result<(), Fatal> {
-    harden::process().map_err(|source| Fatal::System {
-        what: "cannot harden the process",
-        source,
-    })?;
+    harden::process()
+        .and_then(|()| harden::limits_are_errors())
+        .map_err(|source| Fatal::System {
+            what: "cannot harden the process",
+            source,
+        })?;
     let config = Config::load(config_file)?;
     let counters = Arc::new(Counters::default());
     let node = Node::open(&config, Arc::clone(&counters))?;

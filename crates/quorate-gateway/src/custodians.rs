@@ -28,6 +28,9 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Longest wait for an answer to anything but a batch.
 pub const ANSWER: Duration = Duration::from_secs(10);
 
+/// A custodian that refused a batch is asked last for so long: then one batch finds out whether it still refuses, milliseconds.
+const REFUSED_MS: u64 = 10_000;
+
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
@@ -63,6 +66,8 @@ pub struct Known {
     pub answer_us: u64,
     /// It let a batch time out and has answered nothing since.
     pub suspect: bool,
+    /// Its last refusal to take part in a batch, and when, milliseconds; none since it took part again.
+    pub refused: Option<(Refusal, u64)>,
     /// Links made since the start.
     pub links: u64,
     /// Incarnations seen; two at once are an alarm.
@@ -135,8 +140,9 @@ impl Custodians {
             .collect()
     }
 
-    /// Custodians that are linked and vote, the quickest first and suspects last.
+    /// Custodians that are linked and vote, the quickest first, those that refused or let a batch time out last.
     pub fn voting(&self) -> Vec<u16> {
+        let now_ms = clock::now_ms();
         let mut voting: Vec<_> = self
             .known()
             .into_iter()
@@ -147,7 +153,12 @@ impl Custodians {
                         .as_ref()
                         .is_some_and(|status| status.standing == Standing::Voting)
             })
-            .map(|(number, (_, known))| (known.suspect, known.answer_us / 4096, number))
+            .map(|(number, (_, known))| {
+                let refused = known
+                    .refused
+                    .is_some_and(|(_, at_ms)| now_ms.saturating_sub(at_ms) < REFUSED_MS);
+                (known.suspect || refused, known.answer_us / 4096, number)
+            })
             .collect();
         voting.sort_unstable();
         voting.into_iter().map(|(.., number)| number).collect()

@@ -13,5 +13,6 @@ pub mod oauth;
 pub mod publish;
 pub mod run;
 pub mod sequencer;
+mod serve;
 pub mod shepherd;
 pub mod tls;

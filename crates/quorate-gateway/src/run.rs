@@ -7,6 +7,7 @@ use crate::{
     ledger::{Ledger, LedgerError},
     publish::{PublishError, Published, keep_publishing},
     sequencer::Sequencer,
+    serve::serve,
     shepherd::{Flock, tend},
 };
 use ed25519_dalek::SigningKey;
@@ -54,6 +55,9 @@ pub enum Fatal {
         #[source]
         source: std::io::Error,
     },
+    /// The limits of the process.
+    #[error("cannot set the limits of this process")]
+    Limits(#[source] std::io::Error),
     /// The link's TLS.
     #[error("the link cannot be set up")]
     Tls(#[from] rustls::Error),
@@ -77,8 +81,25 @@ pub fn install_metrics() -> Result<PrometheusHandle, Fatal> {
     Ok(handle)
 }
 
+/// As many open files as this process may have, since every waiting client is one; and a file-size limit is an error of the write that
+/// meets it, like a full disk, instead of the death of the process.
+fn use_limits() -> std::io::Result<()> {
+    use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: maximum,
+            maximum,
+        },
+    )?;
+    let signal = tokio::signal::unix::SignalKind::from_raw(Signal::XFSZ.as_raw());
+    tokio::signal::unix::signal(signal).map(drop)
+}
+
 /// Runs the gateway of a configuration until `stop` turns true. A second signal ends waiting clients' connections too.
 pub async fn run(config: Config, metrics: PrometheusHandle, stop: watch::Receiver<bool>) -> Result<(), Fatal> {
+    use_limits().map_err(Fatal::Limits)?;
     let bad = |path: &PathBuf, what| Fatal::File {
         path: path.clone(),
         what,
@@ -150,12 +171,8 @@ pub async fn run(config: Config, metrics: PrometheusHandle, stop: watch::Receive
         custodians,
         metrics,
     };
-    let mut serving_stop = stop.clone();
-    let serving = axum::serve(public, router(Arc::new(app))).with_graceful_shutdown(async move {
-        while !*serving_stop.borrow_and_update() && serving_stop.changed().await.is_ok() {}
-    });
     let mut ends_by_itself = JoinSet::new();
-    ends_by_itself.spawn(async move { serving.await });
+    ends_by_itself.spawn(serve(public, router(Arc::new(app)), stop.clone()));
     let mut sequencing = JoinSet::new();
     sequencing.spawn(sequencer.run(stop.clone()));
     let outcome = tokio::select! {

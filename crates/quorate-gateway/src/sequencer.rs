@@ -15,10 +15,11 @@ use quorate_protocol::{
     message::MAX_BATCH,
 };
 use quorate_rules::Registry;
-use rand_core::OsRng;
+use rand_core::{OsRng, RngCore};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 /// Requests that may wait for a batch; one more is told to come back.
 pub const QUEUE: usize = 1024;
@@ -26,6 +27,8 @@ pub const QUEUE: usize = 1024;
 const PATIENCE_MS: u64 = 3_000;
 /// How often a head that nobody has signed is looked at.
 const TICK: Duration = Duration::from_millis(500);
+/// First and longest pause of a gateway that another one deposed: two that fight for the view at every request would get nothing done.
+const STAND_BACK: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
 /// Pause between attempts to find a quorum.
 const RETRY: Duration = Duration::from_millis(100);
 
@@ -101,9 +104,43 @@ pub struct Sequencer {
     seen: watch::Sender<Seen>,
     signed: watch::Sender<Option<SignedHead>>,
     leading: bool,
+    standing_back: StandingBack,
     waiting: Vec<Request>,
     /// Newest head under a signature of the log key.
     signed_head: Option<Head>,
+}
+
+/// How long a gateway that was deposed leaves the view to the other.
+#[derive(Default)]
+struct StandingBack {
+    until: Option<Instant>,
+    pause: Duration,
+    led_since: Option<Instant>,
+}
+
+impl StandingBack {
+    fn led(&mut self) {
+        self.led_since = Some(Instant::now());
+    }
+
+    /// Each deposition doubles the pause, until a view is held for long; chance keeps two gateways out of step.
+    fn deposed(&mut self) {
+        let held = self
+            .led_since
+            .take()
+            .is_some_and(|since| since.elapsed() > 2 * STAND_BACK.1);
+        self.pause = if held {
+            STAND_BACK.0
+        } else {
+            (2 * self.pause).clamp(STAND_BACK.0, STAND_BACK.1)
+        };
+        let chance = f64::from(OsRng.next_u32()) / f64::from(u32::MAX);
+        self.until = Some(Instant::now() + self.pause.mul_f64(0.5 + chance));
+    }
+
+    fn is_over(&self) -> bool {
+        self.until.is_none_or(|until| Instant::now() >= until)
+    }
 }
 
 /// The sequencer's ends towards the rest of the gateway.
@@ -144,6 +181,7 @@ impl Sequencer {
             seen,
             signed,
             leading: false,
+            standing_back: StandingBack::default(),
             waiting: Vec::new(),
             signed_head,
         };
@@ -164,10 +202,15 @@ impl Sequencer {
             let ready = self.leading && self.quorum_is_there();
             self.show(ready);
             if !ready {
-                match self.take_over().await {
-                    Ok(()) => continue,
-                    Err(Ended::Fatal(error)) => return Err(error),
-                    Err(Ended::ViewLost) => {}
+                if self.standing_back.is_over() {
+                    match self.take_over().await {
+                        Ok(()) => {
+                            self.standing_back.led();
+                            continue;
+                        }
+                        Err(Ended::Fatal(error)) => return Err(error),
+                        Err(Ended::ViewLost) => {}
+                    }
                 }
                 self.turn_away_the_patient();
                 tokio::select! {
@@ -198,7 +241,13 @@ impl Sequencer {
             }
             match self.serve(requests).await {
                 Ok(()) => {}
-                Err(Ended::ViewLost) => self.leading = false,
+                Err(Ended::ViewLost) => {
+                    self.leading = false;
+                    if self.is_deposed() {
+                        tracing::warn!("another gateway leads a higher view; standing back for a moment");
+                        self.standing_back.deposed();
+                    }
+                }
                 Err(Ended::Fatal(error)) => return Err(error),
             }
         }
@@ -225,6 +274,15 @@ impl Sequencer {
                 .tip()
                 .time_ms()
                 .saturating_add(quorate_protocol::batch::TICK_MS)
+    }
+
+    /// A custodian has entered a higher view than the one led here.
+    fn is_deposed(&self) -> bool {
+        let view = self.coordinator.view();
+        let known = self.custodians.known();
+        known
+            .values()
+            .any(|(_, known)| known.status.as_ref().is_some_and(|status| status.view > view))
     }
 
     fn quorum_is_there(&self) -> bool {

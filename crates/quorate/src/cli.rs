@@ -114,21 +114,21 @@ impl Cli {
             LogForm::Text => "text",
         };
         match self.command {
-            Command::Up(args) => many()?.block_on(up::run(args, &self.log_level, log)),
-            Command::Token(args) => one()?.block_on(token::run(args)),
-            Command::Verify(args) => one()?.block_on(verify::run(args)),
-            Command::Status(args) => one()?.block_on(status::run(args)),
-            Command::Log(command) => one()?.block_on(log::run(command)),
-            Command::Client(command) => one()?.block_on(admin::run_client(command)),
-            Command::Proposal(command) => one()?.block_on(admin::run_proposal(command)),
-            Command::Gateway(args) => many()?.block_on(gateway(args)),
-            Command::Site(command) => one()?.block_on(site::run(command)),
-            Command::Bench(args) => many()?.block_on(bench::run(args)),
+            Command::Up(args) => wait(many()?, up::run(args, &self.log_level, log)),
+            Command::Token(args) => wait(one()?, token::run(args)),
+            Command::Verify(args) => wait(one()?, verify::run(args)),
+            Command::Status(args) => wait(one()?, status::run(args)),
+            Command::Log(command) => wait(one()?, log::run(command)),
+            Command::Client(command) => wait(one()?, admin::run_client(command)),
+            Command::Proposal(command) => wait(one()?, admin::run_proposal(command)),
+            Command::Gateway(args) => wait(many()?, gateway(args)),
+            Command::Site(command) => wait(one()?, site::run(command)),
+            Command::Bench(args) => wait(many()?, bench::run(args)),
             Command::Custodian(args) => {
                 let options = CustodianOptions {
                     end_with_stdin: args.end_with_stdin,
                 };
-                one()?.block_on(quorate_custodian::run::run(&args.config, options))?;
+                wait(one()?, quorate_custodian::run::run(&args.config, options))?;
                 Ok(ExitCode::SUCCESS)
             }
         }
@@ -141,6 +141,13 @@ async fn gateway(args: ConfigArgs) -> Result<ExitCode> {
     let stop = crate::supervise::stop_signal(args.end_with_stdin);
     quorate_gateway::run::run(config, metrics, stop).await?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Runs a future to its end. What still reads standard input, which nobody can interrupt, does not keep the process alive after it.
+fn wait<T>(runtime: tokio::runtime::Runtime, future: impl Future<Output = T>) -> T {
+    let outcome = runtime.block_on(future);
+    runtime.shutdown_background();
+    outcome
 }
 
 fn one() -> Result<tokio::runtime::Runtime> {

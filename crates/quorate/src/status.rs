@@ -52,8 +52,20 @@ pub async fn run(args: StatusArgs) -> Result<ExitCode> {
             custodian["view"].to_string(),
             custodian["epoch"].to_string(),
             custodian["incarnation"].to_string(),
-            if custodian["suspect"] == true { "  (slow)" } else { "" },
+            trouble(custodian),
         );
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What keeps a custodian from taking part, in words.
+fn trouble(custodian: &serde_json::Value) -> String {
+    match custodian["refused"].as_str() {
+        Some("time_ahead" | "time_behind") => {
+            "  (refuses batches: its clock and the gateway's differ by more than 30 s)".to_owned()
+        }
+        Some(code) => format!("  (refuses batches: {code})"),
+        None if custodian["suspect"] == true => "  (slow)".to_owned(),
+        None => String::new(),
+    }
 }

@@ -246,6 +246,7 @@ pub(super) async fn status(State(app): State<Arc<App>>) -> Response {
                 "incarnation": known.incarnation,
                 "answer_us": known.answer_us,
                 "suspect": known.suspect,
+                "refused": known.refused.map(|(refusal, _)| refusal.code()),
             })
         })
         .collect();

@@ -1,7 +1,7 @@
 //! The trips of one batch, and the second signer set.
 
 use super::{Ended, Sequencer, SignedHead};
-use crate::{custodians::AskError, shepherd};
+use crate::{clock, custodians::AskError, shepherd};
 use bytes::Bytes;
 use quorate_protocol::{
     Refusal,
@@ -41,6 +41,9 @@ impl Sequencer {
         let mut best = Signed::default();
         for attempt in 0..rule.may_be_absent().saturating_add(6) {
             let Some(signers) = self.pick(&out) else { break };
+            if attempt > 0 {
+                metrics::counter!("quorate_second_sets_total").increment(1);
+            }
             let proposed = self.coordinator.propose(batch, attempt, &signers);
             let certified = match self.collect_votes(proposed).await {
                 Attempt::Done(certified) => certified,
@@ -122,8 +125,9 @@ impl Sequencer {
                         | Refusal::ParentBelowLock
                         | Refusal::ConflictingHead,
                     custodian,
-                    ..
+                    view,
                 } => {
+                    self.note_view(custodian, view);
                     tracing::warn!(custodian, %error, "the view is lost");
                     return Attempt::ViewLost;
                 }
@@ -143,6 +147,10 @@ impl Sequencer {
                 }
                 other => {
                     let number = who(&other);
+                    if let AskError::Refused { refusal, .. } = other {
+                        self.custodians
+                            .note(number, |known| known.refused = Some((refusal, clock::now_ms())));
+                    }
                     tracing::warn!(custodian = number, error = %other, "no vote");
                     out.insert(number);
                 }
@@ -176,15 +184,19 @@ impl Sequencer {
                     Err(misbehaved) => drop(out.insert(blame(&misbehaved))),
                 }
             }
-            if failures.iter().any(|error| {
-                matches!(
-                    error,
-                    AskError::Refused {
-                        refusal: Refusal::LowerView,
-                        ..
-                    }
-                )
-            }) {
+            let mut deposed = false;
+            for error in &failures {
+                if let AskError::Refused {
+                    refusal: Refusal::LowerView,
+                    custodian,
+                    view,
+                } = error
+                {
+                    self.note_view(*custodian, *view);
+                    deposed = true;
+                }
+            }
+            if deposed {
                 return Ok(Attempt::ViewLost);
             }
             if !out.is_empty() {
@@ -235,8 +247,10 @@ impl Sequencer {
                 let answer = self.custodians.ask::<R>(number, path, body, patience).await;
                 if answer.is_ok() {
                     let took = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-                    self.custodians
-                        .note(number, |known| known.answer_us = (known.answer_us * 7 + took) / 8);
+                    self.custodians.note(number, |known| {
+                        known.answer_us = (known.answer_us * 7 + took) / 8;
+                        known.refused = None;
+                    });
                 }
                 (number, answer)
             }

@@ -80,7 +80,7 @@ impl Sequencer {
         Ok(())
     }
 
-    fn note_view(&self, number: u16, view: View) {
+    pub(super) fn note_view(&self, number: u16, view: View) {
         self.custodians.note(number, |known| {
             if let Some(status) = &mut known.status {
                 status.view = status.view.max(view);

@@ -5,7 +5,10 @@
 mod chaos;
 mod committee;
 mod evil_gateway;
+mod faults;
 mod floors;
+mod load;
 mod machine_path;
+mod secrecy;
 mod stock_clients;
 mod system;
