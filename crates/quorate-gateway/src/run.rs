@@ -19,7 +19,7 @@ use quorate_tlog::note::VerifierKey;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -126,8 +126,8 @@ pub async fn run(config: Config, metrics: PrometheusHandle, stop: watch::Receive
     let custodians = Custodians::new(committee.clone());
     let (sequencer, ends) = Sequencer::new(coordinator, ledger, Arc::clone(&custodians), published.head());
 
-    let link = listen(config.link).await?;
-    let public = listen(config.listen).await?;
+    let link = listen(config.link)?;
+    let public = listen(config.listen)?;
     tracing::info!(listen = %config.listen, link = %config.link, origin = committee.origin(), "gateway started");
     let mut tasks: JoinSet<Result<(), Fatal>> = JoinSet::new();
     let (on_link, links) = mpsc::unbounded_channel();
@@ -206,10 +206,21 @@ async fn shepherds(flock: Flock, mut links: mpsc::UnboundedReceiver<u16>) -> Res
     Ok(())
 }
 
-async fn listen(address: std::net::SocketAddr) -> Result<TcpListener, Fatal> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| Fatal::Listen { address, source })
+/// Connections that the kernel may hold until they are accepted. Where the queue is full, the kernel drops a handshake silently and the
+/// client waits seconds for its own retransmission.
+const BACKLOG: u32 = 4096;
+
+fn listen(address: std::net::SocketAddr) -> Result<TcpListener, Fatal> {
+    let open = || {
+        let socket = match address {
+            std::net::SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            std::net::SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    open().map_err(|source| Fatal::Listen { address, source })
 }
 
 fn read_key(path: &Path) -> Result<SigningKey, Fatal> {

@@ -288,7 +288,7 @@ fn ten_times_too_much_is_turned_away_with_retry_after_and_memory_stays_flat() {
     let gateway = system.run_file().processes["gateway"];
     let mut resident = Vec::new();
     let mut turned_away = 0;
-    for _ in 0..5 {
+    for _ in 0..8 {
         let outcome = runtime.block_on(burst(&target, count));
         assert_eq!(
             outcome.tokens.len() + outcome.turned_away,
@@ -301,8 +301,9 @@ fn ten_times_too_much_is_turned_away_with_retry_after_and_memory_stays_flat() {
     }
     println!("{per_second:.0} tokens/s, bursts of {count}, {turned_away} turned away, resident {resident:?} KiB");
     assert!(turned_away > 0, "it was never too much");
+    // The allocator keeps what the first bursts needed; from then on a burst adds nothing to speak of.
     assert!(
-        resident[4] < resident[1] * 5 / 4,
+        resident[7] < resident[4] * 5 / 4,
         "memory grows with every burst: {resident:?} KiB"
     );
     assert_eq!(
