@@ -17,10 +17,12 @@ use quorate_rules::{
 use quorate_tlog::{
     checkpoint::Checkpoint,
     hash::{Hash, leaf_hash},
-    note::{Note, VerifierKey},
+    note::Note,
+    policy::Policy,
     proof,
     range::CompactRange,
     tile::{self, Tile, TileReader},
+    tlog_proof::TlogProof,
 };
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -72,7 +74,8 @@ const PUBLICATION: Duration = Duration::from_secs(5);
 /// The public log of an issuer, read through its own policy.
 pub struct PublicLog {
     http: reqwest::Client,
-    key: VerifierKey,
+    policy: Policy,
+    origin: String,
     url: String,
 }
 
@@ -82,10 +85,8 @@ pub struct ProvenLeaf {
     pub leaf: Leaf,
     /// Size of the checkpoint.
     pub size: u64,
-    /// Inclusion proof.
-    pub proof: Vec<Hash>,
-    /// The signed checkpoint.
-    pub checkpoint: Note,
+    /// What proves it to anybody who has the policy.
+    pub proof: TlogProof,
 }
 
 impl PublicLog {
@@ -93,37 +94,31 @@ impl PublicLog {
     pub async fn open(issuer: &str) -> Result<Self> {
         let http = public::http()?;
         let policy = public::need(&http, &format!("{issuer}/.well-known/quorate/tlog-policy")).await?;
-        let policy = String::from_utf8(policy).context("the log policy is not UTF-8")?;
-        let line = policy
-            .lines()
-            .find_map(|line| line.strip_prefix("log "))
-            .context("the log policy names no log")?;
-        let (key, url) = line
-            .split_once(' ')
-            .context("the log policy gives no address for the log")?;
-        let key = VerifierKey::parse(key).context("the log policy's key")?;
+        let policy = std::str::from_utf8(&policy).context("the log policy is not UTF-8")?;
+        let policy = Policy::parse(policy).context("the log policy")?;
+        let [log] = policy.logs() else {
+            bail!("the log policy names {} logs; exactly one was expected", policy.logs().len())
+        };
+        let url = log.url.as_ref().context("the log policy gives no address for the log")?;
+        let (origin, url) = (log.key.name().to_owned(), url.trim_end_matches('/').to_owned());
         Ok(Self {
             http,
-            key,
-            url: url.trim_end_matches('/').to_owned(),
+            policy,
+            origin,
+            url,
         })
     }
 
     /// Origin of the log.
     pub fn origin(&self) -> &str {
-        self.key.name()
+        &self.origin
     }
 
-    /// The newest checkpoint, its signature verified.
+    /// The newest checkpoint, which satisfies the policy.
     pub async fn checkpoint(&self) -> Result<(Checkpoint, Note)> {
         let bytes = public::need(&self.http, &format!("{}/checkpoint", self.url)).await?;
         let note = Note::parse(&bytes)?;
-        note.verify(std::slice::from_ref(&self.key)).context("the checkpoint")?;
-        let checkpoint = Checkpoint::parse(note.text())?;
-        anyhow::ensure!(
-            checkpoint.origin.as_str() == self.origin(),
-            "the checkpoint is of another log"
-        );
+        let checkpoint = self.policy.check(&note).context("the checkpoint")?;
         Ok((checkpoint, note))
     }
 
@@ -172,15 +167,13 @@ impl PublicLog {
         let bytes = leaves
             .get(usize::try_from(index % tile::WIDTH)?)
             .context("the entries tile is too short")?;
-        let proof = self.inclusion(index, size).await?;
-        proof::verify_inclusion(leaf_hash(bytes), index, size, &proof, checkpoint.root)
+        let path = self.inclusion(index, size).await?;
+        let proof = TlogProof::new(index, path, note)?;
+        proof
+            .verify(bytes, &self.policy)
             .context("the leaf is not in the checkpoint")?;
-        Ok(ProvenLeaf {
-            leaf: Leaf::decode(bytes)?,
-            size,
-            proof,
-            checkpoint: note,
-        })
+        let leaf = Leaf::decode(bytes)?;
+        Ok(ProvenLeaf { leaf, size, proof })
     }
 
     /// Inclusion proof from hash tiles: first learns which tiles it needs, then fetches them, then builds it.
@@ -326,11 +319,7 @@ fn body(entry_type: EntryType, opening: &Opening) -> Result<serde_json::Value> {
 async fn prove(args: IndexArgs) -> Result<ExitCode> {
     let log = PublicLog::open(&args.common.layout().tenant()?.issuer).await?;
     let proven = log.leaf(args.index).await?;
-    let mut text = format!("c2sp.org/tlog-proof@v1\nindex {}\n", args.index);
-    for hash in &proven.proof {
-        text.push_str(&format!("{}\n", hash.to_base64()));
-    }
-    text.push_str(&format!("\n{}", proven.checkpoint.encode()));
+    let text = proven.proof.encode();
     if args.common.json {
         println!(
             "{}",

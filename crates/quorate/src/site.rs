@@ -19,7 +19,7 @@ use quorate_rules::{
     jwk::PublicJwk,
 };
 use quorate_store::file;
-use quorate_tlog::{hash::Hash, note::VerifierKey, proof::verify_consistency};
+use quorate_tlog::{hash::Hash, note::VerifierKey, policy::Draft, proof::verify_consistency};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -153,7 +153,9 @@ pub async fn write(layout: &Layout, tenant: &TenantFile, dir: &Path) -> Result<(
         "{gateway}/{}",
         keys.log.name().split_once('/').map_or("log/1", |(_, path)| path)
     );
-    let policy = format!("log {} {log_url}\nquorum none\n", keys.log);
+    let mut policy = Draft::new();
+    policy.log(keys.log.clone(), Some(&log_url))?.quorum("none")?;
+    let policy = policy.finish()?.to_string();
     for (name, text) in [
         (".well-known/openid-configuration", discovery.as_str()),
         (".well-known/oauth-authorization-server", &discovery),

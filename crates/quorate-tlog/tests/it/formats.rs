@@ -210,7 +210,7 @@ fn the_tree_of_70000_has_the_tiles_that_the_specification_counts() {
     let tiles = tile::tiles_for(0, 70_000);
     let at = |level| tiles.iter().filter(move |tile| tile.level == Some(level));
     assert_eq!(at(0).filter(|tile| tile.is_full()).count(), 273);
-    assert_eq!(at(0).last(), Some(&Tile::of_hashes(0, 273, 112)));
+    assert_eq!(at(0).next_back(), Some(&Tile::of_hashes(0, 273, 112)));
     assert_eq!(
         at(1).copied().collect::<Vec<_>>(),
         [Tile::of_hashes(1, 0, 256), Tile::of_hashes(1, 1, 17)]
@@ -319,7 +319,7 @@ fn keys_of_other_types_and_weak_keys_are_refused() {
     assert!(VerifierKey::parse(&vkey(6, &[9; 1311])).is_err());
     let note = Note::new("a\n", vec![lattice.signature(&[0; 2428])]).unwrap();
     assert_eq!(
-        note.verify(&[lattice.clone()]),
+        note.verify(std::slice::from_ref(&lattice)),
         Err(NoteError::Unsupported(lattice.key_name().clone()))
     );
 }

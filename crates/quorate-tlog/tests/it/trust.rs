@@ -216,7 +216,7 @@ fn each_rule_of_the_file_is_enforced() {
     for k in ["0", "3", "+1", "01", "-1", "ALL", ""] {
         check(
             &format!("group g {k}  a b\nquorum g\n"),
-            BadPolicy::Threshold(name(if k.is_empty() { "g" } else { "g" })),
+            BadPolicy::Threshold(name("g")),
         );
     }
     check("group g any\nquorum g\n", BadPolicy::Threshold(name("g")));
