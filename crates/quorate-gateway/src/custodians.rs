@@ -31,6 +31,10 @@ pub const ANSWER: Duration = Duration::from_secs(10);
 /// A custodian that refused a batch is asked last for so long: then one batch finds out whether it still refuses, milliseconds.
 const REFUSED_MS: u64 = 10_000;
 
+/// A custodian is slow that takes so many times what the quickest takes, and at least this long, microseconds.
+const SLOW: u64 = 4;
+const SLOW_US: u64 = 50_000;
+
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
@@ -72,6 +76,14 @@ pub struct Known {
     pub links: u64,
     /// Incarnations seen; two at once are an alarm.
     pub incarnation: u64,
+}
+
+impl Known {
+    fn votes(&self) -> bool {
+        self.status
+            .as_ref()
+            .is_some_and(|status| status.standing == Standing::Voting)
+    }
 }
 
 struct Slot {
@@ -140,28 +152,39 @@ impl Custodians {
             .collect()
     }
 
-    /// Custodians that are linked and vote, the quickest first, those that refused or let a batch time out last.
+    /// Custodians that are linked and vote.
     pub fn voting(&self) -> Vec<u16> {
+        self.known()
+            .into_iter()
+            .filter(|(_, (linked, known))| *linked && known.votes())
+            .map(|(number, _)| number)
+            .collect()
+    }
+
+    /// Custodians that are linked and vote, in the order in which a batch on `head` asks them: those that refused or let a batch time
+    /// out last, before them the slow, before them those that would have to catch up first, which costs a batch two more trips.
+    pub fn ranked(&self, head: Head) -> Vec<u16> {
         let now_ms = clock::now_ms();
-        let mut voting: Vec<_> = self
+        let voting: Vec<_> = self
             .known()
             .into_iter()
-            .filter(|(_, (linked, known))| {
-                *linked
-                    && known
-                        .status
-                        .as_ref()
-                        .is_some_and(|status| status.standing == Standing::Voting)
-            })
+            .filter(|(_, (linked, known))| *linked && known.votes())
+            .collect();
+        let quickest_us = voting.iter().map(|(_, (_, known))| known.answer_us).min();
+        let slow_us = quickest_us.unwrap_or(0).saturating_mul(SLOW).max(SLOW_US);
+        let mut ranked: Vec<_> = voting
+            .into_iter()
             .map(|(number, (_, known))| {
                 let refused = known
                     .refused
                     .is_some_and(|(_, at_ms)| now_ms.saturating_sub(at_ms) < REFUSED_MS);
-                (known.suspect || refused, known.answer_us / 4096, number)
+                let behind = known.status.as_ref().is_none_or(|status| status.certified != head);
+                let rank = (known.suspect || refused, known.answer_us > slow_us, behind);
+                (rank, known.answer_us / 4096, number)
             })
             .collect();
-        voting.sort_unstable();
-        voting.into_iter().map(|(.., number)| number).collect()
+        ranked.sort_unstable();
+        ranked.into_iter().map(|(.., number)| number).collect()
     }
 
     /// Changes what is known of one.

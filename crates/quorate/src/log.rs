@@ -97,9 +97,15 @@ impl PublicLog {
         let policy = std::str::from_utf8(&policy).context("the log policy is not UTF-8")?;
         let policy = Policy::parse(policy).context("the log policy")?;
         let [log] = policy.logs() else {
-            bail!("the log policy names {} logs; exactly one was expected", policy.logs().len())
+            bail!(
+                "the log policy names {} logs; exactly one was expected",
+                policy.logs().len()
+            )
         };
-        let url = log.url.as_ref().context("the log policy gives no address for the log")?;
+        let url = log
+            .url
+            .as_ref()
+            .context("the log policy gives no address for the log")?;
         let (origin, url) = (log.key.name().to_owned(), url.trim_end_matches('/').to_owned());
         Ok(Self {
             http,

@@ -4,7 +4,7 @@ use super::{Ended, Sequencer, SignedHead};
 use crate::{clock, custodians::AskError, shepherd};
 use bytes::Bytes;
 use quorate_protocol::{
-    Refusal,
+    Head, Refusal,
     coordinator::{Batch, Certified, Combined, Job, Misbehaved, Proposed, Signed},
     message::{Committed, Voted, path},
 };
@@ -36,11 +36,12 @@ impl Sequencer {
     /// Proposes and signs a batch that is appended: first with the quickest signers, then with others, at most a few times.
     pub(super) async fn sign(&mut self, batch: &Batch) -> Result<Signed, Ended> {
         let rule = self.coordinator.committee().rule();
+        let parent = self.coordinator.tip().head();
         let mut out = BTreeSet::new();
         let mut certified_once = false;
         let mut best = Signed::default();
         for attempt in 0..rule.may_be_absent().saturating_add(6) {
-            let Some(signers) = self.pick(&out) else { break };
+            let Some(signers) = self.pick(&out, parent) else { break };
             if attempt > 0 {
                 metrics::counter!("quorate_second_sets_total").increment(1);
             }
@@ -79,11 +80,11 @@ impl Sequencer {
         if certified_once { Ok(best) } else { Err(Ended::ViewLost) }
     }
 
-    fn pick(&self, out: &BTreeSet<u16>) -> Option<Vec<u16>> {
+    fn pick(&self, out: &BTreeSet<u16>, head: Head) -> Option<Vec<u16>> {
         let threshold = usize::from(self.coordinator.committee().rule().threshold());
         let mut signers: Vec<u16> = self
             .custodians
-            .voting()
+            .ranked(head)
             .into_iter()
             .filter(|number| !out.contains(number))
             .take(threshold)
