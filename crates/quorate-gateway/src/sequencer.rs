@@ -64,9 +64,14 @@ pub struct Seen {
     pub head: Head,
     /// Its certificate.
     pub certificate: Option<QuorumCertificate>,
+    /// Certificate of the head that it extends, if both are of the view led: whoever follows must stop there first, because only a
+    /// custodian that holds the parent can sign the head once more.
+    pub parent: Option<QuorumCertificate>,
     /// View led; 0 while there is none.
     pub view: View,
-    /// Whether requests can be served.
+    /// Whether enough custodians are linked and vote: requests are taken, and wait while a view is being entered.
+    pub quorum: bool,
+    /// Whether a view is led, so that requests are served at once.
     pub ready: bool,
 }
 
@@ -106,6 +111,8 @@ pub struct Sequencer {
     leading: bool,
     standing_back: StandingBack,
     waiting: Vec<Request>,
+    /// Certificate of the head below the certified one, since the view was entered.
+    parent: Option<QuorumCertificate>,
     /// Newest head under a signature of the log key.
     signed_head: Option<Head>,
 }
@@ -168,7 +175,9 @@ impl Sequencer {
             registry: tip.registry_arc(),
             head: tip.head(),
             certificate,
+            parent: None,
             view,
+            quorum: false,
             ready: false,
         };
         let (seen, seen_receiver) = watch::channel(outside);
@@ -183,6 +192,7 @@ impl Sequencer {
             leading: false,
             standing_back: StandingBack::default(),
             waiting: Vec::new(),
+            parent: None,
             signed_head,
         };
         (
@@ -299,7 +309,9 @@ impl Sequencer {
             registry: tip.registry_arc(),
             head: tip.head(),
             certificate: self.coordinator.certificate().cloned(),
+            parent: self.parent.clone(),
             view: self.coordinator.view(),
+            quorum: self.quorum_is_there() && tip.head().size > 0,
             ready,
         });
     }

@@ -8,7 +8,7 @@ use crate::{
 };
 use bytes::Bytes;
 use quorate_protocol::{
-    Head,
+    Head, QuorumCertificate,
     message::{AskPeer, Follow, Hello, Join, LogEntry, MAX_TRANSFER, SignedPeerStatement, Standing, Status, path},
 };
 use quorate_rules::cbor::Canonical;
@@ -147,12 +147,12 @@ async fn help_to_join(flock: &Flock, status: &Status) {
     }
 }
 
-/// Brings a custodian to the certified head in one message, while the sequencer waits for it.
+/// Brings a custodian to the head of a certificate in one message, while the sequencer waits for it.
 pub async fn bring_up(
     custodians: &Custodians,
     store: &Arc<dyn LogStore>,
     number: u16,
-    seen: &Seen,
+    certificate: &QuorumCertificate,
 ) -> Result<(), FollowError> {
     let hello = Hello {
         origin: custodians.committee().origin().to_owned(),
@@ -160,9 +160,6 @@ pub async fn bring_up(
     let status: Status = custodians
         .ask(number, path::HELLO, Bytes::from(hello.to_canonical()), ANSWER)
         .await?;
-    let Some(certificate) = &seen.certificate else {
-        return Ok(());
-    };
     let gap = certificate.head.size.saturating_sub(status.certified.size);
     let store = Arc::clone(store);
     let from = status.certified.size;
@@ -184,13 +181,23 @@ pub async fn bring_up(
     Ok(())
 }
 
-/// Brings a custodian to the certified head, in as many messages as it takes; from its certified head, or from the one below it if
-/// that turned out to be overtaken.
+/// Brings a custodian to the certified head, and to the one below it first: then it can sign the certified head, if its turn comes.
 async fn bring_up_from(flock: &Flock, number: u16, seen: &Seen) -> Result<(), FollowError> {
     let mut status = greet(flock, number).await?;
-    let Some(certificate) = &seen.certificate else {
-        return Ok(());
-    };
+    for certificate in [&seen.parent, &seen.certificate].into_iter().flatten() {
+        status = bring_up_to(flock, number, status, certificate).await?;
+    }
+    Ok(())
+}
+
+/// Brings a custodian to the head of a certificate, in as many messages as it takes; from its certified head, or from the one below
+/// it if that turned out to be overtaken.
+async fn bring_up_to(
+    flock: &Flock,
+    number: u16,
+    mut status: Status,
+    certificate: &QuorumCertificate,
+) -> Result<Status, FollowError> {
     let mut from_settled = false;
     while status.certified != certificate.head && status.certified.size <= certificate.head.size {
         let base: Head = if from_settled { status.settled } else { status.certified };
@@ -226,7 +233,7 @@ async fn bring_up_from(flock: &Flock, number: u16, seen: &Seen) -> Result<(), Fo
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(())
+    Ok(status)
 }
 
 fn read_bounded(store: &dyn LogStore, from: u64, count: u64) -> Result<Vec<LogEntry>, LedgerError> {

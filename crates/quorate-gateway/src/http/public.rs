@@ -57,11 +57,11 @@ async fn issue(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<Token, OAu
     let form: Vec<(String, String)> =
         serde_urlencoded::from_bytes(body).map_err(|_| oauth::bad_form("the body is not a form"))?;
     let request = oauth::read_request(&form, headers.contains_key(header::AUTHORIZATION))?;
-    let (ready, registry) = {
+    let (quorum, registry) = {
         let seen = app.seen.borrow();
-        (seen.ready, Arc::clone(&seen.registry))
+        (seen.quorum, Arc::clone(&seen.registry))
     };
-    if !ready {
+    if !quorum {
         return Err(OAuthError::unavailable(
             "too few custodians are reachable; try again shortly",
         ));

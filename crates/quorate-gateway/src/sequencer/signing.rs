@@ -3,6 +3,7 @@
 use super::{Ended, Sequencer, SignedHead};
 use crate::{clock, custodians::AskError, shepherd};
 use bytes::Bytes;
+use futures_util::future::join_all;
 use quorate_protocol::{
     Head, Refusal,
     coordinator::{Batch, Certified, Combined, Job, Misbehaved, Proposed, Signed},
@@ -57,6 +58,7 @@ impl Sequencer {
             };
             if !certified_once {
                 certified_once = true;
+                self.parent = self.coordinator.certificate().cloned();
                 self.coordinator.advance(batch, certified.certificate.clone());
                 self.ledger.certify(batch.tip.clone(), certified.certificate.clone());
                 self.show(true);
@@ -137,8 +139,12 @@ impl Sequencer {
                     custodian,
                     ..
                 } => {
-                    let head = self.seen.borrow().clone();
-                    match shepherd::bring_up(&self.custodians, &self.ledger.store(), custodian, &head).await {
+                    // To the parent and no further: from beyond it, it could not sign this head.
+                    let Some(parent) = proposed.message().proposal.parent.as_ref() else {
+                        out.insert(custodian);
+                        continue;
+                    };
+                    match shepherd::bring_up(&self.custodians, &self.ledger.store(), custodian, parent).await {
                         Ok(()) => followed = true,
                         Err(error) => {
                             tracing::warn!(custodian, %error, "cannot follow");
@@ -265,29 +271,6 @@ impl Sequencer {
         }
         (answers, failures)
     }
-}
-
-/// Waits for all futures, polling them together.
-pub(super) async fn join_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
-    let mut pending: Vec<_> = futures.map(|future| (Box::pin(future), None)).collect();
-    std::future::poll_fn(|context| {
-        let mut all = true;
-        for (future, done) in &mut pending {
-            if done.is_none() {
-                match future.as_mut().poll(context) {
-                    std::task::Poll::Ready(output) => *done = Some(output),
-                    std::task::Poll::Pending => all = false,
-                }
-            }
-        }
-        if all {
-            std::task::Poll::Ready(())
-        } else {
-            std::task::Poll::Pending
-        }
-    })
-    .await;
-    pending.into_iter().filter_map(|(_, done)| done).collect()
 }
 
 fn combine(jobs: &[Job]) -> Vec<Combined> {

@@ -1,12 +1,13 @@
 //! Taking over: every start and every loss of the view begins with a new view, and a lost tail is healed from certificates first.
 
-use super::{Ended, Sequencer, signing::join_all};
+use super::{Ended, Sequencer};
 use crate::{
     clock,
     custodians::{ANSWER, AskError},
     ledger::LedgerError,
 };
 use bytes::Bytes;
+use futures_util::{StreamExt, future::join_all, stream::FuturesUnordered};
 use quorate_protocol::{
     QuorumCertificate, Refusal, View,
     coordinator::NewViewRound,
@@ -20,6 +21,8 @@ use std::time::Duration;
 
 /// Longest wait for statements; whoever has not stated by then is left out.
 const STATEMENTS: Duration = Duration::from_secs(2);
+/// Wait for the others once a quorum has stated: a hung custodian must not cost every new view the longest wait.
+const STRAGGLERS: Duration = Duration::from_millis(200);
 
 impl Sequencer {
     /// Enters a new view, heals, and founds the log if there is none.
@@ -35,14 +38,18 @@ impl Sequencer {
         let mut round = NewViewRound::begin(views.chain([self.coordinator.view()]));
         let body = Bytes::from(round.message(&committee).to_canonical());
         let voting = self.custodians.voting();
-        let asks = voting.iter().map(|number| {
-            let answer = self
-                .custodians
-                .ask::<SignedNewView>(*number, path::NEW_VIEW, body.clone(), STATEMENTS);
-            async move { (*number, answer.await) }
-        });
+        let mut asks: FuturesUnordered<_> = voting
+            .iter()
+            .map(|number| {
+                let answer = self
+                    .custodians
+                    .ask::<SignedNewView>(*number, path::NEW_VIEW, body.clone(), STATEMENTS);
+                async move { (*number, answer.await) }
+            })
+            .collect();
         let mut holders = Vec::new();
-        for (number, answer) in join_all(asks).await {
+        let mut longest = STATEMENTS;
+        while let Ok(Some((number, answer))) = tokio::time::timeout(longest, asks.next()).await {
             match answer {
                 Ok(signed) => {
                     let certificate = signed.statement.certificate.clone();
@@ -60,7 +67,11 @@ impl Sequencer {
                 }
                 Err(error) => tracing::info!(custodian = number, %error, "no statement"),
             }
+            if round.is_complete(&committee) {
+                longest = STRAGGLERS;
+            }
         }
+        drop(asks);
         let view = round.view();
         let Some(entered) = round.finish(&committee) else {
             return Err(Ended::ViewLost);
@@ -73,6 +84,7 @@ impl Sequencer {
             return Err(Ended::ViewLost);
         }
         tracing::info!(%view, head = %self.coordinator.tip().head(), "leading");
+        self.parent = None;
         self.leading = true;
         if self.coordinator.tip().head().size == 0 {
             self.found().await?;

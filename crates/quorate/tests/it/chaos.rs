@@ -48,7 +48,12 @@ fn with_one_custodian_hung_or_killed_mid_batch_tokens_go_on_and_p99_recovers() {
         );
     }
     let seen = load.stop();
-    assert_eq!((seen.turned_away, seen.broken), (0, 0), "a request was lost on the way");
+    assert_eq!(
+        (seen.turned_away, seen.broken),
+        (0, 0),
+        "a request was lost on the way; logs: {}",
+        system.logs()
+    );
     all_stand_in_the_log(&system, &seen.tokens);
 }
 

@@ -143,7 +143,7 @@ impl System {
         }
     }
 
-    fn logs(&self) -> String {
+    pub fn logs(&self) -> String {
         let logs = self.layout_dir().join("logs");
         let read = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
         let Ok(files) = std::fs::read_dir(logs) else {
