@@ -32,7 +32,7 @@ async fn forward(mut from: tokio::net::tcp::OwnedReadHalf, mut to: tokio::net::t
     let (sender, mut receiver) = mpsc::channel::<(Instant, Vec<u8>)>(1024);
     let write = async {
         while let Some((due, bytes)) = receiver.recv().await {
-            tokio::time::sleep_until(due).await;
+            wait_until(due).await;
             if to.write_all(&bytes).await.is_err() {
                 return;
             }
@@ -52,4 +52,10 @@ async fn forward(mut from: tokio::net::tcp::OwnedReadHalf, mut to: tokio::net::t
         }
     };
     tokio::join!(read, write);
+}
+
+/// Waits as exactly as the kernel does: the runtime's timer rounds every wait up to whole milliseconds, four times in a batch.
+async fn wait_until(due: Instant) {
+    let left = due.saturating_duration_since(Instant::now());
+    let _ = tokio::task::spawn_blocking(move || std::thread::sleep(left)).await;
 }
