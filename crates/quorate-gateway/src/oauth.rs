@@ -176,7 +176,6 @@ pub fn told(refusal: Refusal) -> OAuthError {
         Refusal::ScopeNotRegistered => {
             OAuthError::new("invalid_scope", "the assertion asks for a scope that is not registered")
         }
-        Refusal::ClassNotAllowed => OAuthError::new("unauthorized_client", "this client may not use this grant"),
         Refusal::Late => OAuthError::unavailable("signing took too long; try again with a new assertion"),
         Refusal::LeafMismatch
         | Refusal::WrongLeafTime

@@ -153,12 +153,22 @@ impl Custodian {
         self.switches = switches;
     }
 
-    fn quorum(&self, certificate: &QuorumCertificate) -> Result<Quorum, Refusal> {
-        if self.switches.any_voters {
+    /// Verifies a certificate. One that excludes the lock is kept as a proof, and nothing follows from it.
+    fn quorum(&mut self, certificate: &QuorumCertificate) -> Result<Quorum, Refusal> {
+        let quorum = if self.switches.any_voters {
             certificate.danger_verify_votes(&self.committee)
         } else {
             certificate.verify(&self.committee)
+        }?;
+        let proof = self
+            .lock
+            .as_ref()
+            .and_then(|lock| Equivocation::between(lock, certificate));
+        if proof.is_some() {
+            self.equivocation = proof;
+            return Err(Refusal::Equivocation);
         }
+        Ok(quorum)
     }
 
     /// Whether a peer is an enrolled gateway: nobody else ever gets a share.
@@ -263,8 +273,8 @@ impl Custodian {
     }
 
     /// Raises the lock to a verified certificate of the tentative or certified head, and remembers its votes.
-    fn raise_lock(&mut self, certificate: &QuorumCertificate) -> Result<bool, Refusal> {
-        self.remember_votes(certificate)?;
+    fn raise_lock(&mut self, certificate: &QuorumCertificate) -> bool {
+        self.remember_votes(certificate);
         let raised = certificate.rank() > self.lock_rank();
         if let Some(tip) = self.tentative.take_if(|tip| tip.head() == certificate.head) {
             self.settled = std::mem::replace(&mut self.certified, tip);
@@ -272,18 +282,10 @@ impl Custodian {
         if raised {
             self.lock = Some(certificate.clone());
         }
-        Ok(raised)
+        raised
     }
 
-    fn remember_votes(&mut self, certificate: &QuorumCertificate) -> Result<(), Refusal> {
-        let proof = self
-            .lock
-            .as_ref()
-            .and_then(|lock| Equivocation::between(lock, certificate));
-        if proof.is_some() {
-            self.equivocation = proof;
-            return Err(Refusal::Equivocation);
-        }
+    fn remember_votes(&mut self, certificate: &QuorumCertificate) {
         for vote in &certificate.votes {
             let held = HeldVote {
                 custodian: vote.custodian,
@@ -298,7 +300,6 @@ impl Custodian {
                 self.newest.insert(vote.custodian, held);
             }
         }
-        Ok(())
     }
 
     /// The state record, and the registry record if the settled tip's registry is not the written one.

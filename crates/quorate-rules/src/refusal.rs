@@ -53,8 +53,6 @@ refusals! {
     Replayed => "replayed",
     /// The assertion asks for a scope that the client's record does not hold: widening.
     ScopeNotRegistered => "scope_not_registered",
-    /// The evidence is of a class that the rules in force do not know, or that this client may not use: downgrade.
-    ClassNotAllowed => "class_not_allowed",
 
     /// A leaf is not the one that the custodian builds itself: altered client, scope, audience, lifetime, claims or tags.
     LeafMismatch => "leaf_mismatch",

@@ -174,10 +174,8 @@ impl Sequencer {
 
     async fn collect_shares(&mut self, mut certified: Certified, batch: &Batch) -> Result<Attempt<Signed>, Ended> {
         let signers = certified.signers().to_vec();
-        let schemes = self.coordinator.schemes();
-        let rounds = schemes.token.rounds().max(schemes.log.rounds());
         let mut later = Vec::new();
-        for round in 2..=rounds {
+        loop {
             let body = Bytes::from(certified.message().to_canonical());
             let (answers, failures) = self.trip::<Committed>(path::COMMIT, &signers, body).await;
             let mut good = BTreeMap::new();
@@ -216,11 +214,11 @@ impl Sequencer {
                     }
                 });
             }
-            if round < rounds {
-                let next = certified.next_round(&good);
-                certified.advance_round(next);
-            }
+            let unfinished = certified.next_round(&self.coordinator, &good);
             later.push(good);
+            if !unfinished {
+                break;
+            }
         }
         let jobs = certified.jobs(&self.coordinator, batch, &later);
         let Ok(jobs) = jobs else {

@@ -3,7 +3,7 @@
 use super::{Batch, Certified, Coordinator, Misbehaved, Misdeed};
 use crate::{
     Committee,
-    message::{Commit, Committed, Outputs, Purpose},
+    message::{Committed, Outputs, Purpose},
     permit::checkpoint_text,
 };
 use quorate_rules::{Grant, Refusal, cbor::Canonical};
@@ -80,18 +80,25 @@ impl Certified {
         }
     }
 
-    /// The commit message of the next trip, for schemes with more rounds.
-    pub fn next_round(&self, answers: &BTreeMap<u16, Committed>) -> Commit {
-        Commit {
-            lists: answers.values().map(|answer| answer.outputs.clone()).collect(),
-            round: self.commit.round.saturating_add(1),
-            ..self.commit.clone()
+    /// Takes all signers' checked answers to the newest commit. Whether there is another trip: some signature that all of them still
+    /// take part in is of a scheme with more rounds, and the commit message is the next one now.
+    pub fn next_round(&mut self, coordinator: &Coordinator, answers: &BTreeMap<u16, Committed>) -> bool {
+        let round = self.commit.round.saturating_add(1);
+        let rounds_of = |purpose| match purpose {
+            Purpose::Token(_) => coordinator.schemes().token.rounds(),
+            Purpose::Checkpoint => coordinator.schemes().log.rounds(),
+        };
+        let lists = || answers.values().map(|answer| &answer.outputs);
+        let unfinished = read_round(lists()).is_ok_and(|signings| {
+            signings
+                .iter()
+                .any(|((purpose, _), outputs)| outputs.len() == self.signers().len() && rounds_of(*purpose) > round)
+        });
+        if unfinished {
+            self.commit.lists = lists().cloned().collect();
+            self.commit.round = round;
         }
-    }
-
-    /// Moves on to the next round of a longer scheme.
-    pub fn advance_round(&mut self, commit: Commit) {
-        self.commit = commit;
+        unfinished
     }
 
     /// Prepares all signatures from the signers' outputs of rounds 2 and later, in order.

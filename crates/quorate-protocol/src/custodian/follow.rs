@@ -48,7 +48,7 @@ impl Custodian {
 
     /// The head that this custodian voted for turned out certified.
     fn adopt_tentative(&mut self, certificate: &QuorumCertificate) -> Result<Step<Status>, Refusal> {
-        self.raise_lock(certificate)?;
+        self.raise_lock(certificate);
         Ok(Step::new(self.state_change(), self.status()))
     }
 
@@ -66,7 +66,7 @@ impl Custodian {
     }
 
     fn adopt(&mut self, base: Tip, tip: Tip, message: &Follow) -> Result<(), Refusal> {
-        self.remember_votes(&message.certificate)?;
+        self.remember_votes(&message.certificate);
         let complete = tip.head() == message.certificate.head;
         let size = base.head().size;
         self.seen.truncate(size);

@@ -134,7 +134,7 @@ impl Custodian {
         Ok(())
     }
 
-    fn base_of(&self, proposal: &Propose) -> Result<Base, Refusal> {
+    fn base_of(&mut self, proposal: &Propose) -> Result<Base, Refusal> {
         let parent_head = match &proposal.parent {
             None => crate::Head::empty(),
             Some(parent) => {
@@ -236,7 +236,7 @@ impl Custodian {
         });
         if base != Base::Settled {
             if let Some(parent) = &proposal.parent {
-                self.raise_lock(parent)?;
+                self.raise_lock(parent);
             }
             let first = self.certified.head().size;
             self.seen.truncate(first);

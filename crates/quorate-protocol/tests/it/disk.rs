@@ -75,8 +75,8 @@ impl Disk {
         }
     }
 
-    pub fn keys(&self) -> KeyRing {
-        let mut keys = KeyRing::new(Schemes::frost());
+    pub fn keys(&self, schemes: Schemes) -> KeyRing {
+        let mut keys = KeyRing::new(schemes);
         for (transcript, bytes) in &self.shares {
             keys.load(*transcript, bytes).unwrap();
         }

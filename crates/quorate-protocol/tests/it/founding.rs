@@ -1,16 +1,14 @@
 //! A founded tenant: four custodians, 3 of which sign, two gateways, one client. Made once and copied for every run.
 
-use crate::{disk::Disk, generator::Generator};
+use crate::{disk::Disk, four::Four, generator::Generator};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use ed25519_dalek::{Signer, SigningKey};
 use quorate_protocol::{
     Committee, QuorumCertificate, View,
-    coordinator::{Batch, Coordinator, NewViewRound, Order},
+    coordinator::Coordinator,
     custodian::{Custodian, Identity, Peer},
-    dkg::{Begin, Broadcasts, Deals},
     envelope::EnvelopeKey,
     key_ring::Schemes,
-    message::{AskPeer, Hello, Join},
     sealing::generate_audit_key,
     step::Step,
     tip::Tip,
@@ -26,7 +24,6 @@ use quorate_rules::{
     tag::TagKey,
 };
 use rand_core::RngCore;
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 pub const CLIENT: &str = "service";
@@ -40,7 +37,9 @@ pub struct Founded {
     pub gateways: [SigningKey; 2],
     pub identities: Vec<[u8; 32]>,
     envelopes: Vec<[u8; 32]>,
+    admin: SigningKey,
     pub client: SigningKey,
+    schemes: fn() -> Schemes,
     pub disks: Vec<Disk>,
     pub tip: Tip,
     pub certificate: QuorumCertificate,
@@ -58,6 +57,13 @@ fn key(rng: &mut Generator) -> SigningKey {
 
 impl Founded {
     pub fn new() -> Self {
+        let mut founded = Self::parties(Schemes::frost);
+        founded.found();
+        founded
+    }
+
+    /// Everyone, before anything is founded.
+    pub fn parties(schemes: fn() -> Schemes) -> Self {
         let mut rng = Generator::new("founding", 0);
         let identities: Vec<_> = (0..4).map(|_| key(&mut rng).to_bytes()).collect();
         let envelopes: Vec<_> = (0..4)
@@ -105,13 +111,15 @@ impl Founded {
         };
         let committee = Committee::from_genesis(&genesis(ISSUER).to_canonical()).unwrap();
         let neighbour = Committee::from_genesis(&genesis("https://neighbour.example").to_canonical()).unwrap();
-        let mut founded = Self {
+        Self {
             committee,
             neighbour,
             gateways,
             identities,
             envelopes,
+            admin,
             client,
+            schemes,
             disks: vec![Disk::default(); 4],
             tip: Tip::empty(),
             certificate: QuorumCertificate {
@@ -120,9 +128,7 @@ impl Founded {
                 votes: Vec::new(),
             },
             certified: Vec::new(),
-        };
-        founded.found(&admin, &mut rng);
-        founded
+        }
     }
 
     pub fn identity(&self, number: u16) -> Identity {
@@ -141,7 +147,7 @@ impl Founded {
     pub fn coordinator(&self, gateway: usize, tip: Tip, certificate: Option<QuorumCertificate>) -> Coordinator {
         Coordinator::new(
             self.committee.clone(),
-            Schemes::frost(),
+            (self.schemes)(),
             (gateway_name(gateway), self.gateways[gateway].clone()),
             (tip, certificate),
             Default::default(),
@@ -152,7 +158,7 @@ impl Founded {
         let step = Custodian::restore(
             self.identity(number),
             self.committee.clone(),
-            disk.keys(),
+            disk.keys((self.schemes)()),
             &disk.read(),
             rng,
         )
@@ -172,74 +178,15 @@ impl Founded {
         Evidence::ClientKey(format!("{input}.{}", B64.encode(signature)))
     }
 
-    fn found(&mut self, admin: &SigningKey, rng: &mut Generator) {
-        let mut disks = self.disks.clone();
-        let mut custodians: Vec<Custodian> = (1..=4)
-            .map(|number| self.start(number, &mut disks[usize::from(number) - 1], rng))
-            .collect();
-        let peer = self.peer(0);
-        let origin = self.committee.origin().to_owned();
-        for place in 0..4 {
-            let challenge = custodians[place]
-                .hello(peer, &Hello { origin: origin.clone() })
-                .unwrap()
-                .challenge;
-            let about = place as u16 + 1;
-            let statements = (0..4)
-                .filter(|other| *other != place)
-                .map(|other| {
-                    custodians[other]
-                        .state_about(peer, &AskPeer { about, challenge })
-                        .unwrap()
-                })
-                .collect();
-            let step = custodians[place].join(peer, &Join { statements }).unwrap();
-            done(step, &mut disks[place]);
-        }
-        let attempt = Array([1; 16]);
-        let begin = Begin { origin, attempt };
-        let all = custodians
-            .iter_mut()
-            .map(|c| c.dkg_begin(peer, &begin, rng).unwrap())
-            .collect();
-        let broadcasts = Broadcasts { all };
-        let dealt: Vec<Deals> = custodians
-            .iter_mut()
-            .map(|c| c.dkg_deal(peer, &broadcasts, rng).unwrap())
-            .collect();
-        let mut keys = Vec::new();
-        for (custodian, disk) in custodians.iter_mut().zip(&mut disks) {
-            let deals = dealt
-                .iter()
-                .flat_map(|made| &made.deals)
-                .filter(|deal| deal.to == custodian.number())
-                .cloned()
-                .collect();
-            let step = custodian.dkg_finish(peer, &Deals { attempt, deals }).unwrap();
-            keys = done(step, disk).finished.keys.to_canonical();
-        }
-        let mut coordinator = self.coordinator(0, Tip::empty(), None);
-        let mut round = NewViewRound::begin([View(0)]);
-        for (custodian, disk) in custodians.iter_mut().zip(&mut disks) {
-            let step = custodian.enter_view(peer, &round.message(&self.committee)).unwrap();
-            round
-                .take(&self.committee, custodian.number(), done(step, disk))
-                .unwrap();
-        }
-        let entered = round.finish(&self.committee).unwrap();
-        assert!(coordinator.lead(entered, Tip::empty(), Default::default()).is_ok());
-        let first = coordinator.build_first(keys, FOUNDED_MS, rng).unwrap();
-        self.complete(&mut coordinator, &first, (&mut custodians, &mut disks), rng);
-        let decision = self.client_decision(admin, coordinator.tip());
-        let batch = coordinator.build(&[Order::Decision(decision)], FOUNDED_MS, rng);
-        assert!(batch.refused.is_empty());
-        self.complete(&mut coordinator, &batch, (&mut custodians, &mut disks), rng);
-        self.tip = coordinator.tip().clone();
-        self.certificate = coordinator.certificate().unwrap().clone();
-        self.disks = disks;
+    fn found(&mut self) {
+        let mut four = Four::start(self);
+        let (certified, disks) = (four.found(), four.disks);
+        (self.tip, self.certificate) = certified.last().unwrap().clone();
+        (self.certified, self.disks) = (certified, disks);
     }
 
-    fn client_decision(&self, admin: &SigningKey, tip: &Tip) -> DecisionBody {
+    /// The decision that registers the client.
+    pub fn client_decision(&self, tip: &Tip) -> DecisionBody {
         let record = ClientRecord {
             id: ClientId::new(CLIENT).unwrap(),
             name: DisplayName::new(CLIENT).unwrap(),
@@ -263,7 +210,7 @@ impl Founded {
             expires_ms: FOUNDED_MS + 60_000,
             action: Action::PutClient(record),
         };
-        let signature = Array(admin.sign(proposal.digest().as_bytes()).to_bytes());
+        let signature = Array(self.admin.sign(proposal.digest().as_bytes()).to_bytes());
         DecisionBody {
             proposal: proposal.to_canonical().into(),
             approvals: vec![Approval {
@@ -271,47 +218,6 @@ impl Founded {
                 signature,
             }],
         }
-    }
-
-    /// All four vote... three sign, the fourth follows.
-    fn complete(
-        &mut self,
-        coordinator: &mut Coordinator,
-        batch: &Batch,
-        (custodians, disks): (&mut [Custodian], &mut [Disk]),
-        rng: &mut Generator,
-    ) {
-        let peer = self.peer(0);
-        let proposed = coordinator.propose(batch, 0, &[1, 2, 3]);
-        let mut answers = BTreeMap::new();
-        for place in 0..3 {
-            let step = custodians[place]
-                .propose(peer, proposed.message(), FOUNDED_MS, rng)
-                .unwrap();
-            answers.insert(place as u16 + 1, done(step, &mut disks[place]));
-        }
-        let certified = proposed.certify(&answers);
-        let from = coordinator.tip().head().size;
-        coordinator.advance(batch, certified.certificate.clone());
-        self.certified
-            .push((coordinator.tip().clone(), certified.certificate.clone()));
-        for place in 0..3 {
-            let step = custodians[place].commit(peer, certified.message(), FOUNDED_MS).unwrap();
-            done(step, &mut disks[place]);
-        }
-        let entries = (from..batch.head().size)
-            .map(|index| quorate_protocol::message::LogEntry::from_canonical(&disks[0].entries[&index]).unwrap())
-            .map(quorate_protocol::message::LogEntry::for_others)
-            .collect();
-        let follow = quorate_protocol::message::Follow {
-            origin: self.committee.origin().to_owned(),
-            from,
-            entries,
-            certificate: certified.certificate.clone(),
-            consistency: Vec::new(),
-        };
-        let step = custodians[3].follow(peer, &follow).unwrap();
-        done(step, &mut disks[3]);
     }
 }
 

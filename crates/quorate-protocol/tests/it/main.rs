@@ -1,10 +1,15 @@
-//! The real machines under a seeded, deterministic simulator.
+//! The real machines: each refusal on its own, a scheme of three rounds, and all of it under a seeded, deterministic simulator.
 
 #![expect(unreachable_pub, reason = "modules of one test binary share their items as they are")]
 
+#[path = "../../../quorate-threshold/tests/it/commit_reveal.rs"]
+mod commit_reveal;
 mod disk;
 mod founding;
+mod four;
 mod generator;
 mod invariants;
+mod refusals;
 mod simulator;
 mod tests;
+mod three_rounds;

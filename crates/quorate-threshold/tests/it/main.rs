@@ -1,6 +1,7 @@
 //! DKG and signing through the public interface only.
 
 mod ceremony;
+mod commit_reveal;
 mod decoding;
 mod dkg;
 mod oracle;

@@ -2,7 +2,10 @@
 //! its own [`Refusal`], and no share comes back.
 
 use crate::committee::{Bench, CLIENT};
-use quorate_gateway::tls;
+use quorate_gateway::{
+    custodians::{ANSWER, AskError},
+    tls,
+};
 use quorate_protocol::{
     Refusal, View,
     coordinator::Batch,
@@ -256,6 +259,11 @@ fn evidence_that_is_not_good_gets_a_leaf_but_no_token() {
             (Evidence::ClientKey("a.b.c".to_owned()), Refusal::MalformedAssertion),
             (Evidence::ClientKey("x".repeat(9000)), Refusal::Oversize),
             (tampered(&bench), Refusal::BadSignature),
+            (with_header(&bench, "alg", "none".into()), Refusal::WrongAlgorithm),
+            (with_header(&bench, "alg", "HS256".into()), Refusal::WrongAlgorithm),
+            (with_header(&bench, "alg", "ES256".into()), Refusal::WrongAlgorithm),
+            (with_header(&bench, "typ", "at+jwt".into()), Refusal::WrongType),
+            (with_header(&bench, "crit", vec!["exp"].into()), Refusal::WrongType),
         ];
         for (evidence, expected) in cases {
             bench.attempted(evidence, expected).await;
@@ -267,6 +275,16 @@ fn evidence_that_is_not_good_gets_a_leaf_but_no_token() {
             .build(&[Bench::order(suspended)], quorate::clock::now_ms(), &mut OsRng);
         assert_eq!(batch.refused, [(0, Refusal::ClientSuspended)]);
     });
+}
+
+/// A good assertion under another header; who signed it is not even looked at.
+fn with_header(bench: &Bench, member: &str, value: serde_json::Value) -> Evidence {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    let Evidence::ClientKey(assertion) = bench.evidence();
+    let (header, rest) = assertion.split_once('.').unwrap();
+    let mut header: serde_json::Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).unwrap()).unwrap();
+    header[member] = value;
+    Evidence::ClientKey(format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header.to_string())))
 }
 
 fn tampered(bench: &Bench) -> Evidence {
@@ -641,6 +659,10 @@ fn times_sizes_signers_and_origins_out_of_bounds_are_refused() {
             ] {
                 let garbage: Result<Status, _> = bench.ask_bytes(number, path, b"\xa1\x00\x00".to_vec()).await;
                 assert_eq!(garbage.err(), Some(Refusal::Malformed), "{path}");
+                // More than a message may have is turned away unread, and the link lives on.
+                let oversize = vec![0; quorate_protocol::message::MAX_MESSAGE + 1].into();
+                let outcome: Result<Status, _> = bench.custodians.ask(number, path, oversize, ANSWER).await;
+                assert!(matches!(outcome, Err(AskError::Unreadable(_))), "{path}: {outcome:?}");
             }
         }
         assert_eq!(bench.shares_given.get(), 0);

@@ -177,3 +177,44 @@ fn the_custodian_stays_small() {
         );
     }
 }
+
+/// Rust files below this directory.
+fn sources(directory: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(directory) else {
+        return Vec::new();
+    };
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths
+        .flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] })
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .collect()
+}
+
+#[test]
+fn every_refusal_is_provoked_by_a_test() {
+    let mut tests = String::new();
+    for package in std::fs::read_dir(root().join("crates")).unwrap() {
+        let package = package.unwrap().path();
+        for file in sources(&package.join("tests")) {
+            // The simulator reacts to refusals; it expects none.
+            if !file.to_string_lossy().contains("/simulator") {
+                tests += &std::fs::read_to_string(file).unwrap();
+            }
+        }
+        for file in sources(&package.join("src")) {
+            let text = std::fs::read_to_string(file).unwrap();
+            tests += text.split_once("#[cfg(test)]").map_or("", |(_, tests)| tests);
+        }
+    }
+    let provoked: BTreeSet<&str> = tests
+        .split("Refusal::")
+        .skip(1)
+        .map(|rest| rest.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap())
+        .collect();
+    let never: Vec<String> = quorate_rules::Refusal::ALL
+        .iter()
+        .map(|refusal| format!("{refusal:?}"))
+        .filter(|name| !provoked.contains(name.as_str()))
+        .collect();
+    assert!(never.is_empty(), "no test provokes {never:?}");
+}
