@@ -359,3 +359,19 @@ fn certificate(four: &Four<'_>, view: View, head: Head, voters: &[u16]) -> Quoru
         votes: voters.iter().map(vote).collect(),
     }
 }
+
+#[test]
+fn nobody_signs_on_top_of_a_log_that_it_does_not_hold() {
+    let mut four = Four::at_work(founded());
+    let batch = four.token();
+    let from = four.coordinator.tip().head().size;
+    let proposed = four.coordinator.propose(&batch, 0, &[1, 2, 3]);
+    let certified = four.certify(proposed);
+    four.coordinator.advance(&batch, certified.certificate.clone());
+    let next = four.token();
+    let next = four.coordinator.propose(&next, 0, &[1, 2, 4]);
+    let outcome = four.propose(4, next.message()).err();
+    assert_eq!(outcome, Some(Refusal::ParentUnknown), "the fourth has not followed");
+    four.follow(4, from);
+    assert!(four.propose(4, next.message()).is_ok());
+}
