@@ -5,3 +5,4 @@ mod passkey_cases;
 mod passkey_mutations;
 mod passkey_oracle;
 mod passkey_steps;
+mod passkey_vectors;

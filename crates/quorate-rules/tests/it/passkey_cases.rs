@@ -1,5 +1,5 @@
 //! Every step of Web Authentication Level 3 §7.2 that a verifier of answers takes, as drafts that fail it: signed rightly, so that
-//! nothing but the step refuses them. The steps and the other verifier use the list.
+//! nothing but the step refuses them. Three tests use the list: the steps, the other verifier, the vectors.
 
 use crate::authenticator::{AT, BE, BS, CHALLENGE, Draft, HOST, ORIGIN, UP, UV, honest};
 use base64::{
