@@ -158,6 +158,8 @@ pub fn check_unsigned(request: &TokenRequest, granted: &quorate_rules::Grant) ->
 /// A refusal in OAuth's words: one match without wildcard, so that a new refusal must find its place here.
 pub fn told(refusal: Refusal) -> OAuthError {
     let client = |what: &str| OAuthError::new("invalid_client", what);
+    // RFC 6749 §5.2: what the user gave does not hold; nothing is wrong with the client.
+    let passkey = |what: &str| OAuthError::new("invalid_grant", what);
     match refusal {
         Refusal::MalformedAssertion => client("client_assertion is not a signed JWT"),
         Refusal::Oversize => client("client_assertion is too long"),
@@ -175,6 +177,16 @@ pub fn told(refusal: Refusal) -> OAuthError {
         Refusal::Replayed => client("this assertion was used already; sign a new one for each request"),
         Refusal::ScopeNotRegistered => {
             OAuthError::new("invalid_scope", "the assertion asks for a scope that is not registered")
+        }
+        Refusal::MalformedPasskey => passkey("the passkey's answer cannot be read; sign in again"),
+        Refusal::WrongCeremony => passkey("the passkey answered to something other than signing in"),
+        Refusal::WrongChallenge => passkey("the passkey answered to another request; sign in again"),
+        Refusal::WrongPageOrigin => passkey("the page that asked the passkey is not this issuer's"),
+        Refusal::CrossOrigin => passkey("the page that asked the passkey was framed by another site"),
+        Refusal::WrongRpId => passkey("the passkey belongs to another site"),
+        Refusal::UserNotPresent => passkey("nobody touched the passkey; sign in again"),
+        Refusal::UserNotVerified => {
+            passkey("the passkey did not verify its user; sign in again with PIN, fingerprint or face")
         }
         Refusal::Late => OAuthError::unavailable("signing took too long; try again with a new assertion"),
         Refusal::LeafMismatch

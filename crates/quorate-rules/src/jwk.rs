@@ -126,7 +126,8 @@ impl PublicJwk {
         object
     }
 
-    fn sec1(&self) -> Bytes {
+    /// The point as SEC 1 §2.3.3 writes it, uncompressed.
+    pub(crate) fn sec1(&self) -> Bytes {
         match self {
             Self::Ed25519(Array(x)) => Bytes(x.to_vec()),
             Self::P256(Array(xy)) => Bytes([&[4u8][..], xy].concat()),

@@ -35,6 +35,7 @@ pub mod refusal;
 pub mod registry;
 pub mod tag;
 pub mod token;
+pub mod webauthn;
 
 pub use evidence::Evidence;
 pub use grant::{Grant, Jti};

@@ -133,6 +133,17 @@ impl Issuer {
         self.0.split_once("://").map_or("", |(_, authority)| authority)
     }
 
+    /// Host without port, as a page's origin spells it: the RP ID of the tenant's passkeys (Web Authentication Level 3 §4). An
+    /// IPv6 address keeps its brackets; browsers take no address for an RP ID anyway, `localhost` is what they take.
+    pub fn host(&self) -> &str {
+        let authority = self.authority();
+        match authority.rsplit_once(':') {
+            // After the last colon of an address stands its bracket, never a port alone.
+            Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+            _ => authority,
+        }
+    }
+
     /// Origin of the tenant's log number `number` (C2SP tlog-checkpoint): `<host[:port]>/log/<number>`.
     pub fn log_origin(&self, number: u64) -> String {
         format!("{}/log/{number}", self.authority())
@@ -254,6 +265,20 @@ mod tests {
             Issuer::new("http://localhost:8410").unwrap().log_origin(1),
             "localhost:8410/log/1"
         );
+    }
+
+    #[test]
+    fn the_host_has_no_scheme_and_no_port() {
+        for (issuer, host) in [
+            ("https://id.example.org", "id.example.org"),
+            ("https://id.example.org:8443", "id.example.org"),
+            ("http://localhost:8410", "localhost"),
+            ("http://127.0.0.1:8410", "127.0.0.1"),
+            ("http://[::1]:8410", "[::1]"),
+            ("http://[::1]", "[::1]"),
+        ] {
+            assert_eq!(Issuer::new(issuer).unwrap().host(), host, "{issuer}");
+        }
     }
 
     #[test]

@@ -54,6 +54,24 @@ refusals! {
     /// The assertion asks for a scope that the client's record does not hold: widening.
     ScopeNotRegistered => "scope_not_registered",
 
+    /// The authenticator data or the client data of a passkey's answer cannot be read, are out of bounds or contradict themselves,
+    /// a member stands twice, or they hold what an answer never holds: parser confusion, bytes of one ceremony in another.
+    MalformedPasskey => "malformed_passkey",
+    /// The client data's `type` is not `webauthn.get`: a registration, or a payment, passed off as an answer.
+    WrongCeremony => "wrong_ceremony",
+    /// The passkey signed another challenge: an answer to something else, or an old answer, replayed.
+    WrongChallenge => "wrong_challenge",
+    /// The page whose script asked the passkey is not of the issuer's origin: phishing, a subdomain that was taken over.
+    WrongPageOrigin => "wrong_page_origin",
+    /// The page stood in a frame of another site: taps that the user gave to something else on the screen.
+    CrossOrigin => "cross_origin",
+    /// The passkey is for another RP ID than the issuer's host: an answer made for another site, or for a parent domain.
+    WrongRpId => "wrong_rp_id",
+    /// Nobody touched the authenticator: answers made silently, by malware beside it.
+    UserNotPresent => "user_not_present",
+    /// The authenticator did not check who touched it: a stolen or borrowed authenticator.
+    UserNotVerified => "user_not_verified",
+
     /// A leaf is not the one that the custodian builds itself: altered client, scope, audience, lifetime, claims or tags.
     LeafMismatch => "leaf_mismatch",
     /// A leaf's time is not the batch's: backdating within a batch.
