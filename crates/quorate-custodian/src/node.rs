@@ -9,16 +9,17 @@ use crate::{
 };
 use ed25519_dalek::SigningKey;
 use quorate_protocol::{
-    Committee, Refusal,
-    custodian::{Custodian, Identity, Peer, REPLAY_WINDOW_MS, Saved},
+    Committee, Refusal, batch,
+    custodian::{Custodian, Identity, Peer, REPLAY_WINDOW_MS, Remembered, Saved},
     envelope::EnvelopeKey,
     key_ring::{KeyRing, Schemes},
-    message::{self, Fetch, Fetched, LogEntry, MAX_TRANSFER, Refused, Standing, path},
+    message::{self, Fetch, Fetched, LogEntry, MAX_TRANSFER, Propose, Refused, Standing, path},
     step::{Change, Step},
 };
 use quorate_rules::{cbor::Canonical, leaf::Leaf};
 use quorate_store::{Changes, CustodianStore, StoreError, file};
 use rand_core::OsRng;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, atomic::Ordering};
 
@@ -198,9 +199,15 @@ impl Node {
                 .map(encode),
             path::FOLLOW => message::read(body).and_then(|m| custodian.follow(peer, &m)).map(encode),
             path::PROPOSE => {
-                let voted = message::read(body).and_then(|m| {
+                let message = message::read(body);
+                let leaves = match &message {
+                    Ok(message) => self.store_leaves(message)?,
+                    Err(_) => BTreeMap::new(),
+                };
+                let custodian = &mut self.custodian;
+                let voted = message.and_then(|m| {
                     log_traces(&m);
-                    custodian.propose(peer, &m, now_ms, &mut OsRng)
+                    custodian.propose(peer, &m, (now_ms, &leaves), &mut OsRng)
                 });
                 self.counters
                     .votes
@@ -237,6 +244,21 @@ impl Node {
                 step.persist(|change| write(&self.store, &self.shares, change))?
             ))),
         }
+    }
+
+    /// Leaves of the own log that judging this proposal takes. A leaf that the log does not hold is left out.
+    fn store_leaves(&self, message: &message::SignedPropose) -> Result<BTreeMap<u64, Vec<u8>>, Fatal> {
+        let mut leaves = BTreeMap::new();
+        let Propose { head, entries, .. } = &message.proposal;
+        let parent = head.size.saturating_sub(entries.len() as u64);
+        for index in batch::wanted(&message.proposal) {
+            // What lies above the proposal's parent is being decided, or about to be dropped.
+            if index < parent {
+                let entries = decode(self.store.entries(index, 1, usize::MAX)?)?;
+                leaves.extend(entries.first().map(|entry| (index, entry.leaf.0.to_vec())));
+            }
+        }
+        Ok(leaves)
     }
 
     fn fetch(&self, fetch: &Fetch) -> Result<Fetched, Fatal> {
@@ -312,29 +334,50 @@ fn read_saved(store: &CustodianStore) -> Result<Saved, Fatal> {
         .map_err(malformed)?
         .settled_size();
     let settled = settled.ok_or(Fatal::State(Refusal::Malformed))?;
-    let mut tail = read_from(store, settled)?;
-    let mut tail_from = settled;
-    // Backwards from the settled head until everything whose evidence may still be alive is there.
-    let newest_ms = tail.last().map(time_of).transpose()?.unwrap_or(0);
-    while tail_from > 0
-        && tail
-            .first()
-            .map(time_of)
-            .transpose()?
-            .is_none_or(|t| t.saturating_add(REPLAY_WINDOW_MS) > newest_ms)
-    {
-        let from = tail_from.saturating_sub(TAIL_STEP);
-        let count = usize::try_from(tail_from - from).unwrap_or(usize::MAX);
-        let mut earlier = decode(store.entries(from, count, usize::MAX)?)?;
-        earlier.append(&mut tail);
-        (tail, tail_from) = (earlier, from);
+    let tail = read_from(store, settled)?;
+    let mut remembered = Vec::new();
+    // Backwards from the newest entry until nothing older can be alive, in steps that memory does not notice.
+    let newest_ms = match tail.last() {
+        Some(entry) => time_of(entry)?,
+        None => store_time(store, settled)?,
+    };
+    let mut steps = vec![remember(settled, &tail, newest_ms)];
+    let mut from = settled;
+    while from > 0 {
+        let end = from;
+        from = end.saturating_sub(TAIL_STEP);
+        let earlier = decode(store.entries(from, usize::try_from(end - from).unwrap_or(usize::MAX), usize::MAX)?)?;
+        steps.push(remember(from, &earlier, newest_ms));
+        let oldest_ms = earlier.first().map(time_of).transpose()?.unwrap_or(0);
+        if oldest_ms.saturating_add(REPLAY_WINDOW_MS) < newest_ms {
+            break;
+        }
+    }
+    for step in steps.into_iter().rev() {
+        remembered.extend(step);
     }
     Ok(Saved {
         state,
         registry,
-        tail_from,
         tail,
+        remembered,
     })
+}
+
+fn remember(from: u64, entries: &[LogEntry], newest_ms: u64) -> Vec<Remembered> {
+    (from..)
+        .zip(entries)
+        .filter_map(|(index, entry)| Remembered::of(index, entry, newest_ms))
+        .collect()
+}
+
+/// Time of the entry before `size`.
+fn store_time(store: &CustodianStore, size: u64) -> Result<u64, Fatal> {
+    let Some(index) = size.checked_sub(1) else {
+        return Ok(0);
+    };
+    let last = decode(store.entries(index, 1, usize::MAX)?)?;
+    last.first().map(time_of).transpose().map(Option::unwrap_or_default)
 }
 
 fn read_from(store: &CustodianStore, from: u64) -> Result<Vec<LogEntry>, Fatal> {

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 /// store = "gateway.redb"           # disposable: a fresh gateway rebuilds it from the custodians
 /// public = "public"                # directory of the published log: checkpoint and tiles
 /// listen = "127.0.0.1:8411"        # token endpoint, log, status
+/// url = "https://gw.example.org"   # optional: these endpoints as clients know them; http:// and the listen address where left out
 /// link = "127.0.0.1:8412"          # custodians dial this
 /// ```
 #[derive(Debug, Clone, Deserialize)]
@@ -30,6 +31,8 @@ pub struct Config {
     pub public: PathBuf,
     /// Address of the HTTP endpoints.
     pub listen: SocketAddr,
+    /// Public URL of the HTTP endpoints, without a closing slash: what DPoP proofs name (RFC 9449 §4.2).
+    pub url: Option<String>,
     /// Address that custodians dial.
     pub link: SocketAddr,
 }
@@ -58,6 +61,14 @@ pub enum ConfigError {
 }
 
 impl Config {
+    /// Public URL of an endpoint.
+    pub fn endpoint(&self, path: &str) -> String {
+        match &self.url {
+            Some(url) => format!("{}{path}", url.trim_end_matches('/')),
+            None => format!("http://{}{path}", self.listen),
+        }
+    }
+
     /// Reads the file and makes its paths absolute.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {

@@ -4,9 +4,10 @@ use quorate_protocol::{
     Committee, Head, QuorumCertificate, View,
     batch::{self, Seen},
     coordinator::Batch,
-    message::{LogEntry, MAX_TRANSFER, ProposedEntry},
+    custodian::{REPLAY_WINDOW_MS, Remembered},
+    message::{LogEntry, MAX_TRANSFER, ProposedEntry, note_heads},
     saved::SavedTip,
-    sealing::BodySealer,
+    sealing::{BodySealer, seal_to_subject},
     tip::Tip,
 };
 use quorate_rules::{
@@ -75,8 +76,10 @@ impl Ledger {
                     CertifiedRecord::from_canonical(&bytes).map_err(|_| LedgerError::Damaged("certified record"))?;
                 let range =
                     CompactRange::decode(&record.tip.range).map_err(|_| LedgerError::Damaged("certified range"))?;
+                let recent = recent(store.as_ref(), range.size(), record.tip.time_ms)?;
+                let heads = Remembered::heads(&recent, range.size());
                 (
-                    Tip::from_parts(range, Arc::clone(&registry), record.tip.time_ms),
+                    Tip::from_parts(range, Arc::clone(&registry), record.tip.time_ms, heads),
                     record.certificate,
                 )
             }
@@ -107,28 +110,12 @@ impl Ledger {
 
     /// Identifiers whose evidence may still be alive.
     pub fn seen(&self) -> Result<Seen, LedgerError> {
-        let mut seen = Seen::default();
-        let size = self.certified.head().size;
-        let newest_ms = self.certified.time_ms();
-        let mut end = size;
-        while end > 0 {
-            let from = end.saturating_sub(MAX_TRANSFER as u64);
-            let entries = self.read(from, usize::try_from(end - from).unwrap_or(usize::MAX))?;
-            let mut oldest_ms = u64::MAX;
-            for (index, entry) in (from..).zip(&entries) {
-                let leaf = Leaf::decode(&entry.leaf.0).map_err(|_| LedgerError::Damaged("leaf"))?;
-                oldest_ms = oldest_ms.min(leaf.time_ms);
-                if let (Some(jti), Some(dies_ms)) = (entry.jti, entry.dies_ms) {
-                    seen.insert(jti.0, index, dies_ms);
-                }
-            }
-            if oldest_ms.saturating_add(quorate_protocol::custodian::REPLAY_WINDOW_MS) < newest_ms {
-                break;
-            }
-            end = from;
-        }
-        seen.sweep(newest_ms);
-        Ok(seen)
+        let recent = recent(
+            self.store.as_ref(),
+            self.certified.head().size,
+            self.certified.time_ms(),
+        )?;
+        Ok(Remembered::seen(&recent))
     }
 
     /// Entries from an index on.
@@ -157,17 +144,17 @@ impl Ledger {
         let mut out = Vec::with_capacity(entries.len());
         for (index, entry) in (first..).zip(entries) {
             let leaf = Leaf::decode(&entry.leaf.0).map_err(|_| LedgerError::Damaged("leaf"))?;
-            let mut kept = LogEntry {
-                leaf: entry.leaf,
-                opening: None,
-                sealed: None,
-                jti: None,
-                dies_ms: None,
-            };
+            let mut kept = LogEntry::of_leaf(entry.leaf);
             if leaf.entry_type == EntryType::Token {
                 let opening = entry.opening.as_ref().zip(sealer.as_ref());
                 let sealed = opening.and_then(|(opening, sealer)| sealer.seal(index, &leaf.hash(), opening));
                 kept.sealed = sealed.map(|sealed| Bytes(sealed.to_canonical()));
+                let subject = batch.grant_at(index).and_then(|grant| grant.subject_tag_key());
+                let opening = entry.opening.as_ref().zip(subject);
+                kept.for_subject = opening.and_then(|(opening, subject)| {
+                    let place = (self.committee.log(), index);
+                    seal_to_subject(subject, place, &leaf.hash(), opening, &mut OsRng)
+                });
             } else {
                 kept.opening = entry.opening.clone();
             }
@@ -175,9 +162,10 @@ impl Ledger {
                 kept.jti = Some(quorate_rules::cbor::Array(jti));
                 kept.dies_ms = Some(dies_ms);
             }
-            out.push(kept.to_canonical());
+            out.push(kept);
         }
-        Ok(out)
+        note_heads(first, &mut out, batch.tip.heads());
+        Ok(out.iter().map(Canonical::to_canonical).collect())
     }
 
     /// Takes a batch as certified. It is written along with the next append: should this gateway die before, it learns it from the
@@ -234,10 +222,10 @@ impl Ledger {
     pub fn heal(&mut self, view: View, entries: Vec<LogEntry>) -> Result<(), LedgerError> {
         let tip = batch::follow(&self.certified, &self.committee, &entries)
             .map_err(|_| LedgerError::Damaged("entries of a custodian do not continue the log"))?;
-        let encoded = entries
-            .into_iter()
-            .map(|entry| entry.for_others().to_canonical())
-            .collect();
+        let first = self.certified.head().size;
+        let mut entries: Vec<LogEntry> = entries.into_iter().map(LogEntry::for_others).collect();
+        note_heads(first, &mut entries, tip.heads());
+        let encoded = entries.iter().map(Canonical::to_canonical).collect();
         self.certified = tip;
         self.write(view, self.certified.head(), encoded, Vec::new())
     }
@@ -283,6 +271,28 @@ impl Ledger {
         }
         records
     }
+}
+
+/// What is still alive of the entries below `size`, whose newest is of `newest_ms`.
+fn recent(store: &dyn LogStore, size: u64, newest_ms: u64) -> Result<Vec<Remembered>, LedgerError> {
+    let mut steps = Vec::new();
+    let mut from = size;
+    while from > 0 {
+        let end = from;
+        from = end.saturating_sub(MAX_TRANSFER as u64);
+        let entries = read_entries(store, from, usize::try_from(end - from).unwrap_or(usize::MAX))?;
+        let oldest = entries.first().map(|entry| Leaf::decode(&entry.leaf.0));
+        let alive = |(index, entry): (u64, &LogEntry)| Remembered::of(index, entry, newest_ms);
+        steps.push((from..).zip(&entries).filter_map(alive).collect::<Vec<_>>());
+        let oldest_ms = match oldest {
+            Some(leaf) => leaf.map_err(|_| LedgerError::Damaged("leaf"))?.time_ms,
+            None => 0,
+        };
+        if oldest_ms.saturating_add(REPLAY_WINDOW_MS) < newest_ms {
+            break;
+        }
+    }
+    Ok(steps.into_iter().rev().flatten().collect())
 }
 
 /// Entries of a gateway's store, decoded.

@@ -4,7 +4,10 @@
 //! judges with the custodians' own code ([`quorate_rules`]), and what it proposes it builds with theirs ([`quorate_protocol`]).
 
 pub mod admin;
+pub mod anchors;
+pub mod bearer;
 pub mod clock;
+pub mod codes;
 pub mod config;
 pub mod custodians;
 pub mod http;
@@ -16,3 +19,4 @@ pub mod sequencer;
 mod serve;
 pub mod shepherd;
 pub mod tls;
+pub mod token_request;

@@ -1,6 +1,6 @@
 //! Publication: tiles and checkpoint as files, at most a second behind what is signed. Immutable but for the checkpoint.
 
-use crate::{ledger::read_entries, sequencer::SignedHead};
+use crate::{anchors::PageAnchor, ledger::read_entries, sequencer::SignedHead};
 use quorate_protocol::{Head, QuorumCertificate, permit::checkpoint_text};
 use quorate_rules::cbor::{Array, Canonical};
 use quorate_store::{LogStore, Objects, StoreError};
@@ -40,6 +40,15 @@ pub enum PublishError {
     /// What is published does not fit the log.
     #[error("the published log does not fit the certified one: {0}")]
     Misfit(&'static str),
+}
+
+/// A published head with its signed note.
+#[derive(Debug, Clone)]
+pub struct SignedCheckpoint {
+    /// The head.
+    pub head: Head,
+    /// The note.
+    pub note: String,
 }
 
 /// The published log.
@@ -112,7 +121,12 @@ impl Published {
     }
 
     /// Publishes everything up to a signed head.
-    pub fn publish(&self, signed: &SignedHead, key: &VerifierKey, origin: &str) -> Result<(), PublishError> {
+    pub fn publish(
+        &self,
+        signed: &SignedHead,
+        key: &VerifierKey,
+        origin: &str,
+    ) -> Result<SignedCheckpoint, PublishError> {
         let from = self.newest().map_or(0, |(head, _)| head.size);
         let mut range = match from {
             0 => CompactRange::new(),
@@ -132,7 +146,19 @@ impl Published {
             .set_records(&[(CERTIFICATE, signed.certificate.to_canonical())])?;
         self.objects.replace(CHECKPOINT, note.encode().as_bytes())?;
         *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some((signed.head, signed.certificate.clone()));
-        Ok(())
+        Ok(SignedCheckpoint {
+            head: signed.head,
+            note: note.encode(),
+        })
+    }
+
+    /// The published checkpoint as it was left.
+    pub fn checkpoint(&self) -> Result<Option<SignedCheckpoint>, PublishError> {
+        let (Some(head), Some(note)) = (self.head(), self.objects.get(CHECKPOINT, MAX_OBJECT)?) else {
+            return Ok(None);
+        };
+        let note = String::from_utf8(note).map_err(|_| PublishError::Misfit("checkpoint"))?;
+        Ok(Some(SignedCheckpoint { head, note }))
     }
 
     fn publish_part(&self, range: &mut CompactRange, end: u64) -> Result<(), PublishError> {
@@ -206,15 +232,24 @@ pub async fn keep_publishing(
     mut signed: watch::Receiver<Option<SignedHead>>,
     log_key: impl Fn() -> Option<VerifierKey> + Send + 'static,
     origin: String,
+    anchors: watch::Sender<Option<Arc<PageAnchor>>>,
 ) {
     while signed.changed().await.is_ok() {
         let newest = signed.borrow_and_update().clone();
         if let (Some(head), Some(key)) = (newest, log_key()) {
             let (published, origin) = (Arc::clone(&published), origin.clone());
-            let outcome = tokio::task::spawn_blocking(move || published.publish(&head, &key, &origin)).await;
+            let outcome = tokio::task::spawn_blocking(move || {
+                let checkpoint = published.publish(&head, &key, &origin)?;
+                let store = Arc::clone(&published.store);
+                Ok(PageAnchor::new(&published, store.as_ref(), &checkpoint, head.registry))
+            })
+            .await;
             match outcome {
-                Ok(Ok(())) => metrics::counter!("quorate_publications_total").increment(1),
-                Ok(Err(error)) => {
+                Ok(Ok(anchor)) => {
+                    metrics::counter!("quorate_publications_total").increment(1);
+                    anchors.send_replace(anchor.map(Arc::new));
+                }
+                Ok(Err::<_, PublishError>(error)) => {
                     metrics::counter!("quorate_publication_failures_total").increment(1);
                     tracing::error!(%error, "cannot publish; tokens go on, the public log stands still");
                 }

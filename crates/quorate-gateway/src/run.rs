@@ -1,6 +1,8 @@
 //! The whole process: open, link, sequence, publish, serve, stop cleanly.
 
 use crate::{
+    anchors::{Anchors, PageAnchor},
+    codes::Codes,
     config::{Config, ConfigError},
     custodians::{self, Custodians},
     http::{App, router},
@@ -146,7 +148,8 @@ pub async fn run(config: Config, metrics: PrometheusHandle, stop: watch::Receive
         let registry = Arc::clone(&seen.borrow().registry);
         VerifierKey::ed25519(&name_of_key, &registry.keys()?.log_key.0).ok()
     };
-    let publishing = keep_publishing(Arc::clone(&published), ends.signed, log_key, origin);
+    let (anchor, newest) = watch::channel(first_anchor(&published, store.as_ref(), &ends.seen)?);
+    let publishing = keep_publishing(Arc::clone(&published), ends.signed, log_key, origin, anchor);
     tasks.spawn(async move {
         publishing.await;
         Ok(())
@@ -162,7 +165,20 @@ pub async fn run(config: Config, metrics: PrometheusHandle, stop: watch::Receive
             }
         }
     });
+    let (codes, writer) = Codes::new(Arc::clone(&store));
+    tasks.spawn(async move {
+        writer.run().await;
+        Ok(())
+    });
+    let anchors = Anchors {
+        newest,
+        requests: ends.requests.clone(),
+        seen: ends.seen.clone(),
+    };
     let app = App {
+        config,
+        codes,
+        anchors,
         committee,
         requests: ends.requests,
         seen: ends.seen,
@@ -185,6 +201,20 @@ pub async fn run(config: Config, metrics: PrometheusHandle, stop: watch::Receive
     // The batch in flight is ended by now; answers that are on their way get a moment to leave.
     let _ = tokio::time::timeout(Duration::from_secs(2), ends_by_itself.join_next()).await;
     outcome
+}
+
+/// The anchor of what was published before this start, if it is the certified head: then its registry is known.
+fn first_anchor(
+    published: &Published,
+    store: &dyn LogStore,
+    seen: &watch::Receiver<crate::sequencer::Seen>,
+) -> Result<Option<Arc<PageAnchor>>, Fatal> {
+    let seen = seen.borrow().clone();
+    let checkpoint = published
+        .checkpoint()?
+        .filter(|checkpoint| checkpoint.head == seen.head);
+    let anchor = checkpoint.and_then(|checkpoint| PageAnchor::new(published, store, &checkpoint, seen.registry));
+    Ok(anchor.map(Arc::new))
 }
 
 async fn failing(tasks: &mut JoinSet<Result<(), Fatal>>) -> Fatal {

@@ -14,8 +14,9 @@ use quorate_protocol::{
     coordinator::{Batch, Coordinator, Order, Signed, Token},
     message::MAX_BATCH,
 };
-use quorate_rules::Registry;
+use quorate_rules::{Registry, anchor::Heads};
 use rand_core::{OsRng, RngCore};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -45,10 +46,10 @@ pub struct Request {
 /// What became of a request.
 #[derive(Debug)]
 pub enum Reply {
-    /// A token.
-    Token(Box<Token>),
-    /// A decision stands in the log.
-    Logged,
+    /// All tokens of one grant, in the order of their leaves.
+    Tokens(Vec<Token>),
+    /// The entry stands in the log, at this index.
+    Logged(u64),
     /// Refused, by this code.
     Refused(String),
     /// There is no quorum at the moment.
@@ -60,8 +61,12 @@ pub enum Reply {
 pub struct Seen {
     /// Fold of the certified log.
     pub registry: Arc<Registry>,
+    /// Recent heads, which anchors may name.
+    pub heads: Arc<Heads>,
     /// Certified head.
     pub head: Head,
+    /// Time of its last leaf, milliseconds.
+    pub time_ms: u64,
     /// Its certificate.
     pub certificate: Option<QuorumCertificate>,
     /// Certificate of the head that it extends, if both are of the view led: whoever follows must stop there first, because only a
@@ -84,6 +89,8 @@ pub struct SignedHead {
     pub signature: Vec<u8>,
     /// Its certificate.
     pub certificate: QuorumCertificate,
+    /// Fold of the log up to it.
+    pub registry: Arc<Registry>,
 }
 
 /// Why a batch ended.
@@ -173,7 +180,9 @@ impl Sequencer {
         let view = View(0);
         let outside = Seen {
             registry: tip.registry_arc(),
+            heads: tip.heads_arc(),
             head: tip.head(),
+            time_ms: tip.time_ms(),
             certificate,
             parent: None,
             view,
@@ -307,7 +316,9 @@ impl Sequencer {
         metrics::gauge!("quorate_view").set(self.coordinator.view().0 as f64);
         self.seen.send_replace(Seen {
             registry: tip.registry_arc(),
+            heads: tip.heads_arc(),
             head: tip.head(),
+            time_ms: tip.time_ms(),
             certificate: self.coordinator.certificate().cloned(),
             parent: self.parent.clone(),
             view: self.coordinator.view(),
@@ -332,40 +343,51 @@ impl Sequencer {
     }
 
     async fn serve(&mut self, requests: Vec<Request>) -> Result<(), Ended> {
-        let (orders, mut replies): (Vec<Order>, Vec<Option<oneshot::Sender<Reply>>>) = requests
-            .into_iter()
-            .map(|request| (request.order, Some(request.reply)))
-            .unzip();
+        let mut waits: Vec<(u64, Option<oneshot::Sender<Reply>>)> = Vec::new();
+        let mut orders: Vec<Order> = Vec::new();
+        for Request { order, since_ms, reply } in requests {
+            orders.push(order);
+            waits.push((since_ms, Some(reply)));
+        }
         let batch = tokio::task::block_in_place(|| self.coordinator.build(&orders, clock::now_ms(), &mut OsRng));
-        let answer = |replies: &mut Vec<Option<oneshot::Sender<Reply>>>, number: usize, reply: Reply| {
-            if let Some(sender) = replies.get_mut(number).and_then(Option::take) {
+        for number in &batch.left {
+            if let (Some(order), Some((since_ms, reply))) = (orders.get(*number), waits.get_mut(*number))
+                && let Some(reply) = reply.take()
+            {
+                let (order, since_ms) = (order.clone(), *since_ms);
+                self.waiting.push(Request { order, since_ms, reply });
+            }
+        }
+        let mut answer = |number: usize, reply: Reply| {
+            if let Some(sender) = waits.get_mut(number).and_then(|(_, sender)| sender.take()) {
                 let _ = sender.send(reply);
             }
         };
         for (number, refusal) in &batch.refused {
-            answer(&mut replies, *number, Reply::Refused(refusal.code().to_owned()));
+            answer(*number, Reply::Refused(refusal.code().to_owned()));
         }
         let outcome = if batch.entries.is_empty() {
             Ok(Signed::default())
         } else {
             self.commit(&batch).await
         };
-        let signed = outcome.as_ref().ok();
-        for token in signed.into_iter().flat_map(|signed| signed.tokens.iter()) {
-            answer(&mut replies, token.order, Reply::Token(Box::new(token.clone())));
-        }
-        for (number, code) in signed.into_iter().flat_map(|signed| signed.refused.iter()) {
-            answer(&mut replies, *number, Reply::Refused(code.clone()));
-        }
-        if signed.is_some() {
-            for number in batch.placed.values() {
-                if matches!(orders.get(*number), Some(Order::Decision(_))) {
-                    answer(&mut replies, *number, Reply::Logged);
+        if let Ok(signed) = &outcome {
+            for (number, tokens) in complete_grants(&signed.tokens) {
+                answer(number, Reply::Tokens(tokens));
+            }
+            for (number, code) in &signed.refused {
+                answer(*number, Reply::Refused(code.clone()));
+            }
+            for (index, number) in &batch.placed {
+                if !matches!(orders.get(*number), Some(Order::Token(_))) {
+                    answer(*number, Reply::Logged(*index));
                 }
             }
         }
-        for sender in replies.into_iter().flatten() {
-            let _ = sender.send(Reply::Unavailable);
+        for (_, sender) in waits {
+            if let Some(sender) = sender {
+                let _ = sender.send(Reply::Unavailable);
+            }
         }
         outcome.map(|_| ())
     }
@@ -383,4 +405,21 @@ impl Sequencer {
         metrics::counter!("quorate_tokens_total").increment(signed.tokens.len() as u64);
         Ok(signed)
     }
+}
+
+/// Tokens by order, where all tokens of the grant are there.
+fn complete_grants(tokens: &[Token]) -> Vec<(usize, Vec<Token>)> {
+    let mut by_order: BTreeMap<usize, Vec<Token>> = BTreeMap::new();
+    for token in tokens {
+        by_order.entry(token.order).or_default().push(token.clone());
+    }
+    for tokens in by_order.values_mut() {
+        tokens.sort_by_key(|token| token.index);
+    }
+    let complete = |tokens: &[Token]| {
+        tokens
+            .first()
+            .is_some_and(|token| token.grant.tokens().len() == tokens.len())
+    };
+    by_order.into_iter().filter(|(_, tokens)| complete(tokens)).collect()
 }

@@ -3,17 +3,21 @@
 use crate::{
     Committee, Head,
     key_ring::KeyRing,
-    message::{LogEntry, MAX_BATCH, Opening, Propose, ProposedEntry},
+    message::{LogEntry, MAX_BATCH, Opening, Propose, ProposedEntry, note_heads},
     permit::GrantedToken,
-    sealing::BodySealer,
+    sealing::{BodySealer, seal_to_subject},
     tip::{Extension, Logged, Tip},
 };
 use quorate_rules::{
-    Jti, Refusal, TokenEntry,
+    Evidence, Grant, Jti, Refusal, Registry, TokenEntry,
+    anchor::{Anchor, Past, check_window},
     body::{KeysBody, TICK},
     cbor::{Array, Bytes, Canonical},
-    judge::judge,
+    client_secret::SecretPart,
+    enrolment::EnrolmentBody,
+    judge::{Presented, judge},
     leaf::{EntryType, Leaf, commitment},
+    revocation::RevocationBody,
     token::Position,
 };
 use rand_core::{CryptoRng, RngCore};
@@ -76,13 +80,38 @@ pub struct Judged {
 pub struct Judge<'a> {
     /// The committee.
     pub committee: &'a Committee,
+    /// Number of this custodian.
+    pub number: u16,
     /// Identifiers in the log.
     pub seen: &'a Seen,
     /// This custodian's keys, for the first batch.
     pub keys: &'a KeyRing,
+    /// Leaves of this custodian's own log that [`wanted`] names, by index.
+    pub leaves: &'a BTreeMap<u64, Vec<u8>>,
+    /// This custodian's parts of client secrets, by index of the entry.
+    pub secrets: &'a [(u64, SecretPart)],
     /// Leaves are not compared; only a simulator says so.
     #[doc(hidden)]
     pub any_leaf: bool,
+}
+
+/// Older leaves that judging a batch takes, by index: those before the taps of sessions, and those that revocations open.
+pub fn wanted(proposal: &Propose) -> Vec<u64> {
+    let of_entry = |entry: &ProposedEntry| {
+        let tapped = entry.evidence.as_ref().and_then(Evidence::asks_for_leaf);
+        tapped.or_else(|| opened_by(&entry.leaf.0, entry.opening.as_ref()?))
+    };
+    proposal.entries.iter().filter_map(of_entry).take(MAX_BATCH).collect()
+}
+
+/// Index of the leaf that a revocation opens.
+fn opened_by(leaf: &[u8], opening: &Opening) -> Option<u64> {
+    let leaf = Leaf::decode(leaf).ok()?;
+    if leaf.entry_type != EntryType::Revocation {
+        return None;
+    }
+    let body = RevocationBody::from_canonical(&opening.body).ok()?;
+    body.statement()?.ok().map(|statement| statement.index)
 }
 
 impl Judge<'_> {
@@ -101,6 +130,7 @@ impl Judge<'_> {
             granted: Vec::new(),
             refused: Vec::new(),
             entries: Vec::new(),
+            current: None,
         };
         if proposal.entries.is_empty() || proposal.entries.len() > MAX_BATCH {
             return Err(Refusal::BatchBounds);
@@ -110,7 +140,7 @@ impl Judge<'_> {
             self.check_first_batch(proposal)?;
         }
         for entry in &proposal.entries {
-            work.entry(entry, proposal.time_ms, first)?;
+            work.entry(entry, proposal.time_ms, first, rng)?;
         }
         let tip = work.extension.finish();
         let head = tip.head();
@@ -122,11 +152,13 @@ impl Judge<'_> {
             .into_iter()
             .map(|(index, token)| Logged::new(head, index, token).ok_or(Refusal::RootMismatch))
             .collect::<Result<_, _>>()?;
+        let mut entries = work.entries;
+        note_heads(base.head().size, &mut entries, tip.heads());
         Ok(Judged {
             tip,
             tokens,
             refused: work.refused,
-            entries: work.entries,
+            entries,
         })
     }
 
@@ -150,6 +182,13 @@ impl Judge<'_> {
     }
 }
 
+/// The evidence that was judged last, for the further tokens of its grant.
+struct Current {
+    outcome: Result<Box<Grant>, Refusal>,
+    /// Tokens of the grant that have their leaf by now.
+    placed: usize,
+}
+
 struct Work<'a, 'b> {
     judge: &'a Judge<'b>,
     extension: Extension,
@@ -158,14 +197,22 @@ struct Work<'a, 'b> {
     granted: Vec<(u64, GrantedToken)>,
     refused: Vec<(u64, Refusal)>,
     entries: Vec<LogEntry>,
+    current: Option<Current>,
 }
 
 impl Work<'_, '_> {
-    fn entry(&mut self, proposed: &ProposedEntry, time_ms: u64, first: bool) -> Result<(), Refusal> {
+    fn entry(
+        &mut self,
+        proposed: &ProposedEntry,
+        time_ms: u64,
+        first: bool,
+        rng: &mut (impl CryptoRng + RngCore),
+    ) -> Result<(), Refusal> {
         let leaf = Leaf::decode(&proposed.leaf.0).map_err(|_| Refusal::UnknownEntry)?;
         if leaf.time_ms != time_ms {
             return Err(Refusal::WrongLeafTime);
         }
+        let just_changed = self.extension.just_changed();
         let at = self.extension.position(self.judge.committee.log(), time_ms);
         if leaf.registry_root != at.registry_root {
             return Err(Refusal::WrongRegistryRoot);
@@ -174,21 +221,38 @@ impl Work<'_, '_> {
         if commitment(&opening.salt.0, &opening.body) != leaf.commit {
             return Err(Refusal::OpeningMismatch);
         }
+        if leaf.entry_type == EntryType::Token && !first {
+            return self.token(&leaf, opening, proposed, &at, rng);
+        }
+        self.current = None;
         match leaf.entry_type {
-            EntryType::Token if !first => self.token(&leaf, opening, proposed, &at),
-            EntryType::Genesis | EntryType::Keys if first => self.open(&leaf, opening),
-            EntryType::Decision if !first => self.open(&leaf, opening),
+            EntryType::Genesis | EntryType::Keys if first => {}
+            EntryType::Decision if !first => {}
+            EntryType::Enrolment | EntryType::Revocation if !first => {
+                let past = Past {
+                    heads: self.extension.heads(),
+                    leaves: self.judge.leaves,
+                };
+                check_fresh(
+                    self.extension.registry(),
+                    &past,
+                    leaf.entry_type,
+                    &opening.body,
+                    time_ms,
+                )?;
+            }
             EntryType::Tick if !first => {
                 if opening.body.as_ref() != TICK {
                     return Err(Refusal::UnknownEntry);
                 }
-                if time_ms < self.extension.time_ms().saturating_add(TICK_MS) {
+                // Pages prove records under the root that the last leaf names, so a change may be followed at once.
+                if time_ms < self.extension.time_ms().saturating_add(TICK_MS) && !just_changed {
                     return Err(Refusal::TickTooSoon);
                 }
-                self.open(&leaf, opening)
             }
-            _ => Err(Refusal::UnknownEntry),
+            _ => return Err(Refusal::UnknownEntry),
         }
+        self.open(&leaf, opening)
     }
 
     fn open(&mut self, leaf: &Leaf, opening: &Opening) -> Result<(), Refusal> {
@@ -197,11 +261,8 @@ impl Work<'_, '_> {
         }
         self.extension.append_open(leaf, opening)?;
         self.entries.push(LogEntry {
-            leaf: Array(leaf.encode()),
             opening: Some(opening.clone()),
-            sealed: None,
-            jti: None,
-            dies_ms: None,
+            ..LogEntry::of_leaf(Array(leaf.encode()))
         });
         Ok(())
     }
@@ -212,48 +273,112 @@ impl Work<'_, '_> {
         opening: &Opening,
         proposed: &ProposedEntry,
         at: &Position,
+        rng: &mut (impl CryptoRng + RngCore),
     ) -> Result<(), Refusal> {
-        let evidence = proposed.evidence.as_ref().ok_or(Refusal::OpeningWithheld)?;
-        let mut local = (None, None);
-        match judge(self.extension.registry(), evidence, at.time_ms) {
-            Err(refusal) => self.refused.push((at.index, refusal)),
+        if let Some(evidence) = &proposed.evidence {
+            let outcome = self.grant(evidence, at).map(Box::new);
+            self.current = Some(Current { outcome, placed: 0 });
+        }
+        let current = self.current.as_mut().ok_or(Refusal::OpeningWithheld)?;
+        let mut kept = LogEntry::of_leaf(proposed.leaf);
+        match &current.outcome {
+            Err(refusal) => self.refused.push((at.index, *refusal)),
             Ok(grant) => {
+                let kind = grant.tokens().get(current.placed).ok_or(Refusal::LeafMismatch)?;
                 let header = self
                     .extension
                     .registry()
                     .signing_header()
                     .ok_or(Refusal::WrongGenesis)?;
-                let entry = TokenEntry::build(&grant, at, header, &opening.salt.0);
+                let entry = TokenEntry::build(grant, *kind, at, header, &opening.salt.0);
                 let same = entry.leaf == *leaf && entry.body == opening.body.0;
                 if !same && !self.judge.any_leaf {
                     return Err(Refusal::LeafMismatch);
                 }
-                let jti = grant.jti();
-                // Its own index means that this very leaf is proposed anew, which is a retry and no replay.
-                let elsewhere = self.judge.seen.index_of(&jti).is_some_and(|index| index != at.index);
-                if elsewhere || self.in_batch.index_of(&jti).is_some() {
-                    self.refused.push((at.index, Refusal::Replayed));
-                } else {
+                if current.placed == 0 {
+                    let jti = grant.jti();
                     self.in_batch.insert(*jti.as_bytes(), at.index, grant.dies_ms());
-                    local = (Some(Array(*jti.as_bytes())), Some(grant.dies_ms()));
-                    self.granted.push((at.index, GrantedToken { grant, entry }));
+                    (kept.jti, kept.dies_ms) = (Some(Array(*jti.as_bytes())), Some(grant.dies_ms()));
                 }
+                let place = (at.log, at.index);
+                let subject = grant.subject_tag_key();
+                kept.for_subject = subject.and_then(|key| seal_to_subject(key, place, &leaf.hash(), opening, rng));
+                let grant = grant.as_ref().clone();
+                self.granted.push((at.index, GrantedToken { grant, entry }));
             }
         }
+        current.placed = current.placed.saturating_add(1);
+        if current.placed > MAX_TOKENS {
+            return Err(Refusal::BatchBounds);
+        }
         self.extension.append_token(leaf);
-        let sealed = self
+        kept.sealed = self
             .sealer
             .as_ref()
             .and_then(|sealer| sealer.seal(at.index, &leaf.hash(), opening))
             .map(|sealed| Bytes(sealed.to_canonical()));
-        self.entries.push(LogEntry {
-            leaf: proposed.leaf,
-            opening: None,
-            sealed,
-            jti: local.0,
-            dies_ms: local.1,
-        });
+        self.entries.push(kept);
         Ok(())
+    }
+
+    /// Judges evidence, and refuses what stands in the log already.
+    fn grant(&self, evidence: &Evidence, at: &Position) -> Result<Grant, Refusal> {
+        let secret = self.judge.secrets.iter().find(|(index, _)| *index == at.index);
+        let presented = Presented {
+            evidence,
+            secret: secret.map(|(_, part)| (self.judge.number, part)),
+        };
+        let past = Past {
+            heads: self.extension.heads(),
+            leaves: self.judge.leaves,
+        };
+        let grant = judge(self.extension.registry(), &past, presented, at.time_ms)?;
+        let jti = grant.jti();
+        // Its own index means that this very leaf is proposed anew, which is a retry and no replay.
+        let elsewhere = self.judge.seen.index_of(&jti).is_some_and(|index| index != at.index);
+        if elsewhere || self.in_batch.index_of(&jti).is_some() {
+            Err(Refusal::Replayed)
+        } else {
+            Ok(grant)
+        }
+    }
+}
+
+/// Most tokens of one grant.
+const MAX_TOKENS: usize = 2;
+
+/// Whether what a person signed for an open entry is of now, and about this log. Whoever follows under a certificate need not ask.
+pub fn check_fresh(
+    registry: &Registry,
+    past: &Past<'_>,
+    entry_type: EntryType,
+    body: &[u8],
+    time_ms: u64,
+) -> Result<(), Refusal> {
+    let recent = |anchor: &Anchor| -> Result<(), Refusal> {
+        let tenant = registry.tenant().ok_or(Refusal::WrongIssuer)?;
+        let keys = registry.keys().ok_or(Refusal::UnknownAnchor)?;
+        let origin = tenant.issuer.log_origin(tenant.log);
+        check_window(past.recent(anchor, &origin, &keys.log_key)?, time_ms)
+    };
+    match entry_type {
+        EntryType::Enrolment => {
+            let body = EnrolmentBody::from_canonical(body).map_err(|_| Refusal::WrongEnrolment)?;
+            recent(&body.read_statement()?.anchor)
+        }
+        EntryType::Revocation => {
+            let body = RevocationBody::from_canonical(body).map_err(|_| Refusal::WrongRevocation)?;
+            let Some(statement) = body.statement() else {
+                return Ok(());
+            };
+            let statement = statement?;
+            recent(&statement.anchor)?;
+            match past.leaves.get(&statement.index) {
+                Some(leaf) if statement.opens(leaf) => Ok(()),
+                _ => Err(Refusal::WrongRevocation),
+            }
+        }
+        _ => Ok(()),
     }
 }
 

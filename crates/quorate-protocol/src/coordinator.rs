@@ -15,10 +15,17 @@ use crate::{
     tip::Tip,
 };
 use ed25519_dalek::SigningKey;
-use quorate_rules::{Grant, Refusal, TokenEntry, name::PartyName};
+use quorate_rules::{
+    Grant, Refusal, TokenEntry,
+    client_secret::SecretPart,
+    grant::TokenKind,
+    name::{ClientId, Issuer, PartyName},
+};
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use zeroize::Zeroizing;
 
-pub use build::{Order, plain_entry};
+pub use build::{Order, TokenOrder, plain_entry};
 pub use combine::{Combined, Job, Signed, Token};
 pub use view::{Entered, NewViewRound};
 
@@ -77,14 +84,45 @@ pub struct Batch {
     pub first: u64,
     /// Entries as they will be proposed.
     pub entries: Vec<ProposedEntry>,
-    tokens: BTreeMap<u64, (Grant, TokenEntry)>,
+    tokens: BTreeMap<u64, Placed>,
+    secrets: BTreeMap<u64, PresentedSecret>,
     /// Which order stands at which index.
     pub placed: BTreeMap<u64, usize>,
     /// Orders that were refused before anything was proposed.
     pub refused: Vec<(usize, Refusal)>,
+    /// Orders that did not fit and may come in the next batch.
+    pub left: Vec<usize>,
+}
+
+/// A token at its place.
+#[derive(Debug)]
+struct Placed {
+    grant: Grant,
+    kind: TokenKind,
+    entry: TokenEntry,
+}
+
+/// A client secret as it was presented; each custodian gets its own part of it.
+#[derive(Clone)]
+pub struct PresentedSecret {
+    /// The secret.
+    pub secret: Arc<Zeroizing<String>>,
+    /// The client that presented it.
+    pub client: ClientId,
+}
+
+impl std::fmt::Debug for PresentedSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PresentedSecret(of {}, redacted)", self.client)
+    }
 }
 
 impl Batch {
+    /// Certificate of the head that the batch extends; none for the first.
+    pub const fn parent(&self) -> Option<&QuorumCertificate> {
+        self.parent.as_ref()
+    }
+
     /// Head after the batch.
     pub fn head(&self) -> Head {
         self.tip.head()
@@ -92,9 +130,16 @@ impl Batch {
 
     /// Identifier and death of the evidence of each token, by index.
     pub fn identifiers(&self) -> impl Iterator<Item = (u64, [u8; 32], u64)> + '_ {
+        // One grant, one identifier: it stands with the first of its tokens.
         self.tokens
             .iter()
-            .map(|(index, (grant, _))| (*index, *grant.jti().as_bytes(), grant.dies_ms()))
+            .filter(|(_, placed)| placed.kind == TokenKind::Access)
+            .map(|(index, placed)| (*index, *placed.grant.jti().as_bytes(), placed.grant.dies_ms()))
+    }
+
+    /// The grant of the token at this index.
+    pub fn grant_at(&self, index: u64) -> Option<&Grant> {
+        self.tokens.get(&index).map(|placed| &placed.grant)
     }
 }
 
@@ -102,6 +147,8 @@ impl Batch {
 pub struct Proposed {
     message: SignedPropose,
     context: AttemptContext,
+    issuer: Issuer,
+    secrets: BTreeMap<u64, PresentedSecret>,
 }
 
 /// A batch under a certificate, on its way to be signed.
@@ -186,8 +233,14 @@ impl Coordinator {
         };
         let signature = proposal.sign(&self.key);
         Proposed {
-            message: SignedPropose { proposal, signature },
+            message: SignedPropose {
+                proposal,
+                signature,
+                secrets: Vec::new(),
+            },
             context,
+            issuer: self.committee.body().issuer.clone(),
+            secrets: batch.secrets.clone(),
         }
     }
 
@@ -204,9 +257,26 @@ impl Coordinator {
 }
 
 impl Proposed {
-    /// The message for every signer.
+    /// The message that all signers get, but for their own parts of client secrets.
     pub const fn message(&self) -> &SignedPropose {
         &self.message
+    }
+
+    /// The message for one signer, with its own parts of client secrets.
+    pub fn message_for(&self, signer: u16) -> SignedPropose {
+        let part = |presented: &PresentedSecret| {
+            SecretPart::derive(&presented.secret, &self.issuer, &presented.client, signer)
+        };
+        let secrets = self.secrets.iter().map(|(index, presented)| (*index, part(presented)));
+        SignedPropose {
+            secrets: secrets.collect(),
+            ..self.message.clone()
+        }
+    }
+
+    /// Whether the message is the same for every signer.
+    pub fn is_for_all(&self) -> bool {
+        self.secrets.is_empty()
     }
 
     /// The signer set.

@@ -33,12 +33,13 @@ use quorate_rules::{
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use restore::{Restored, Saved};
+pub use restore::{Remembered, Restored, Saved};
 
 /// How far a batch's time may be from this custodian's clock, milliseconds; also how long after it tokens are still signed.
 pub const CLOCK_MS: u64 = 30_000;
-/// Identifiers are remembered at least this long after their batch: assertion life plus the leeways on both sides.
-pub const REPLAY_WINDOW_MS: u64 = 180_000;
+/// Identifiers and heads are remembered at least this long after their batch: the longest life of evidence, which is that of an
+/// anchor, and the leeways on both sides.
+pub const REPLAY_WINDOW_MS: u64 = quorate_rules::anchor::WINDOW_MS + 2 * CLOCK_MS;
 /// Most attempts whose sessions are open at once.
 const MAX_ATTEMPTS: usize = 8;
 

@@ -3,8 +3,11 @@
 use crate::{Head, QuorumCertificate, View, Vote, domain, signed::Statement};
 use minicbor::{Decode, Encode};
 use quorate_rules::{
-    Evidence, Refusal, canonical,
+    Evidence, Refusal,
+    anchor::Heads,
+    canonical,
     cbor::{self, Array, Bytes, Canonical},
+    client_secret::SecretPart,
     leaf::Leaf,
     name::PartyName,
 };
@@ -45,9 +48,15 @@ pub struct LogEntry {
     /// Identifier of the token; local, never handed on, because whoever receives it could not check it.
     #[n(3)]
     pub jti: Option<Array<32>>,
-    /// When the evidence behind [`LogEntry::jti`] dies, milliseconds.
+    /// When the evidence behind [`LogEntry::jti`] dies, milliseconds; local.
     #[n(4)]
     pub dies_ms: Option<u64>,
+    /// Opening sealed to the person that the token speaks for, for the account page.
+    #[n(5)]
+    pub for_subject: Option<Bytes>,
+    /// Root of the head that ends with this entry, where one does; local, because everybody computes it.
+    #[n(6)]
+    pub root: Option<Array<32>>,
 }
 
 impl LogEntry {
@@ -56,7 +65,28 @@ impl LogEntry {
     pub fn for_others(mut self) -> Self {
         self.jti = None;
         self.dies_ms = None;
+        self.root = None;
         self
+    }
+
+    /// An entry of the public leaf and nothing else yet.
+    pub const fn of_leaf(leaf: Array<{ Leaf::LEN }>) -> Self {
+        Self {
+            leaf,
+            opening: None,
+            sealed: None,
+            jti: None,
+            dies_ms: None,
+            for_subject: None,
+            root: None,
+        }
+    }
+}
+
+/// Notes in entries where heads end, so that the heads are there again after a restart.
+pub fn note_heads(first: u64, entries: &mut [LogEntry], heads: &Heads) {
+    for (size, entry) in (first.saturating_add(1)..).zip(entries) {
+        entry.root = heads.at(size).map(|head| Array(*head.root.as_bytes()));
     }
 }
 
@@ -282,7 +312,7 @@ pub struct ProposedEntry {
     /// Opening; without it the batch is refused.
     #[n(1)]
     pub opening: Option<Opening>,
-    /// Evidence of a token.
+    /// Evidence of a token; absent for a further token of the entry before.
     #[n(2)]
     pub evidence: Option<Evidence>,
     /// W3C trace context of the request, for the custodian's own log lines; at most 64 bytes.
@@ -340,6 +370,9 @@ pub struct SignedPropose {
     /// Signature by the gateway's link key.
     #[n(1)]
     pub signature: Array<64>,
+    /// The recipient's own parts of client secrets, by index of the entry. Outside the proposal, because every custodian gets others.
+    #[n(2)]
+    pub secrets: Vec<(u64, SecretPart)>,
 }
 
 /// What a list of outputs is for.

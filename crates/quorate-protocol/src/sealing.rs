@@ -2,6 +2,7 @@
 //! under it by itself, so that one body can be erased without touching another.
 
 use crate::{domain, message::Opening};
+use aes_gcm::Aes256Gcm;
 use chacha20poly1305::{
     XChaCha20Poly1305, XNonce,
     aead::{Aead, KeyInit, Payload},
@@ -14,6 +15,7 @@ use minicbor::{Decode, Encode};
 use quorate_rules::{
     canonical,
     cbor::{Array, Bytes, Canonical},
+    tag::TagKey,
 };
 use quorate_tlog::hash::Hash;
 use rand_core::{CryptoRng, RngCore};
@@ -110,6 +112,48 @@ pub fn open(audit_secret: &[u8; 32], index: u64, leaf: &Hash, sealed: &SealedBod
     Opening::from_canonical(&plain).map_err(|_| DoesNotOpen)
 }
 
+/// Seals an opening to the person that its token speaks for: `nonce[12] ‖ ciphertext`, AES-256-GCM under a key of this leaf alone.
+pub fn seal_to_subject(
+    subject: &TagKey,
+    (log, index): (u64, u64),
+    leaf: &Hash,
+    opening: &Opening,
+    rng: &mut (impl CryptoRng + RngCore),
+) -> Option<Bytes> {
+    // An index may be proposed anew with another body, so the nonce is drawn; the key is the leaf's own, so draws are few.
+    let mut nonce = [0u8; 12];
+    rng.fill_bytes(&mut nonce);
+    let cipher = Aes256Gcm::new_from_slice(subject.body_key(log, index).as_ref()).ok()?;
+    let plain = Zeroizing::new([&opening.salt.0[..], &opening.body].concat());
+    let payload = Payload {
+        msg: &plain,
+        aad: leaf.as_bytes(),
+    };
+    let ciphertext = cipher.encrypt(&nonce.into(), payload).ok()?;
+    Some(Bytes([&nonce[..], &ciphertext].concat()))
+}
+
+/// Opens what [`seal_to_subject`] sealed.
+pub fn open_as_subject(
+    subject: &TagKey,
+    (log, index): (u64, u64),
+    leaf: &Hash,
+    sealed: &[u8],
+) -> Result<Opening, DoesNotOpen> {
+    let (nonce, ciphertext) = sealed.split_first_chunk::<12>().ok_or(DoesNotOpen)?;
+    let cipher = Aes256Gcm::new_from_slice(subject.body_key(log, index).as_ref()).map_err(|_| DoesNotOpen)?;
+    let payload = Payload {
+        msg: ciphertext,
+        aad: leaf.as_bytes(),
+    };
+    let plain = Zeroizing::new(cipher.decrypt(nonce.into(), payload).map_err(|_| DoesNotOpen)?);
+    let (salt, body) = plain.split_first_chunk::<32>().ok_or(DoesNotOpen)?;
+    Ok(Opening {
+        salt: Array(*salt),
+        body: Bytes(body.to_vec()),
+    })
+}
+
 /// Makes an audit key pair: secret and public, X25519.
 pub fn generate_audit_key(rng: &mut (impl CryptoRng + RngCore)) -> (Zeroizing<[u8; 32]>, [u8; 32]) {
     let (secret, public) = Kem::gen_keypair(rng);
@@ -159,5 +203,25 @@ mod tests {
         let mut altered = sealed.clone();
         altered.ciphertext.0[0] ^= 1;
         assert_eq!(open(&secret, 7, &leaf, &altered), Err(DoesNotOpen));
+    }
+
+    #[test]
+    fn a_person_opens_only_what_is_sealed_to_her_for_that_leaf() {
+        let (mine, other) = (TagKey::new([1; 32]), TagKey::new([2; 32]));
+        let opening = Opening {
+            salt: Array([1; 32]),
+            body: Bytes(b"body".to_vec()),
+        };
+        let leaf = leaf_hash(b"leaf");
+        let sealed = seal_to_subject(&mine, (1, 7), &leaf, &opening, &mut OsRng).unwrap();
+        assert_eq!(open_as_subject(&mine, (1, 7), &leaf, &sealed), Ok(opening));
+        assert_eq!(open_as_subject(&other, (1, 7), &leaf, &sealed), Err(DoesNotOpen));
+        assert_eq!(open_as_subject(&mine, (1, 8), &leaf, &sealed), Err(DoesNotOpen));
+        assert_eq!(open_as_subject(&mine, (2, 7), &leaf, &sealed), Err(DoesNotOpen));
+        assert_eq!(
+            open_as_subject(&mine, (1, 7), &leaf_hash(b"x"), &sealed),
+            Err(DoesNotOpen)
+        );
+        assert_eq!(open_as_subject(&mine, (1, 7), &leaf, &sealed[..11]), Err(DoesNotOpen));
     }
 }

@@ -3,6 +3,7 @@
 use crate::{Head, message::Opening};
 use quorate_rules::{
     Refusal, Registry,
+    anchor::{HeadAt, Heads},
     leaf::{EntryType, Leaf, commitment},
     registry::FoldEntry,
     token::Position,
@@ -16,6 +17,7 @@ pub struct Tip {
     range: CompactRange,
     registry: Arc<Registry>,
     time_ms: u64,
+    heads: Arc<Heads>,
 }
 
 impl Tip {
@@ -25,15 +27,37 @@ impl Tip {
             range: CompactRange::new(),
             registry: Arc::new(Registry::new()),
             time_ms: 0,
+            heads: Arc::default(),
         }
     }
 
-    /// A tip as it was saved.
-    pub fn from_parts(range: CompactRange, registry: Arc<Registry>, time_ms: u64) -> Self {
-        Self {
+    /// A tip as it was saved, with the recent heads up to it.
+    pub fn from_parts(range: CompactRange, registry: Arc<Registry>, time_ms: u64, heads: Heads) -> Self {
+        let mut tip = Self {
             range,
             registry,
             time_ms,
+            heads: Arc::new(heads),
+        };
+        tip.remember_head();
+        tip
+    }
+
+    /// Heads that anchors may still name, this one among them.
+    pub fn heads(&self) -> &Heads {
+        &self.heads
+    }
+
+    /// The same, shared.
+    pub fn heads_arc(&self) -> Arc<Heads> {
+        Arc::clone(&self.heads)
+    }
+
+    fn remember_head(&mut self) {
+        let Head { size, root } = self.head();
+        if size > 0 && self.heads.at(size).is_none() {
+            let time_ms = self.time_ms;
+            Arc::make_mut(&mut self.heads).push(HeadAt { size, root, time_ms });
         }
     }
 
@@ -81,6 +105,10 @@ impl Extension {
     /// Lets waiting decisions take effect and says where the next entry will stand.
     pub fn position(&mut self, log: u64, time_ms: u64) -> Position {
         let index = self.tip.range.size();
+        // Batches follow each other in time, so where the time changes there was a head that anchors may name.
+        if time_ms != self.tip.time_ms {
+            self.tip.remember_head();
+        }
         if self.tip.registry.is_due(time_ms) {
             Arc::make_mut(&mut self.tip.registry).advance(index, time_ms);
         }
@@ -95,6 +123,17 @@ impl Extension {
     /// The registry just before the next entry; call [`Extension::position`] first.
     pub fn registry(&self) -> &Registry {
         &self.tip.registry
+    }
+
+    /// Recent heads below the entry.
+    pub fn heads(&self) -> &Heads {
+        &self.tip.heads
+    }
+
+    /// Whether the last leaf changed the registry, so that it names another root than the next one will.
+    pub fn just_changed(&self) -> bool {
+        let last = self.tip.range.size().checked_sub(1);
+        last.is_some() && self.tip.registry.last_change() == last
     }
 
     /// Time of the last leaf so far, milliseconds.
@@ -129,7 +168,8 @@ impl Extension {
     }
 
     /// The extended tip.
-    pub fn finish(self) -> Tip {
+    pub fn finish(mut self) -> Tip {
+        self.tip.remember_head();
         self.tip
     }
 }

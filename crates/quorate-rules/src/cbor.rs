@@ -163,6 +163,21 @@ impl TextMap {
         self
     }
 
+    /// Adds a member that is there only if it has a value.
+    pub fn put_some<T: Encode<()>>(&mut self, key: &str, value: Option<T>) -> &mut Self {
+        match value {
+            Some(value) => self.put(key, value),
+            None => self,
+        }
+    }
+
+    /// Adds a member that is encoded already.
+    pub fn put_raw(&mut self, key: &str, value: Vec<u8>) -> &mut Self {
+        let key = minicbor::to_vec(key).unwrap_or_default();
+        self.0.push((key, value));
+        self
+    }
+
     /// The canonical bytes.
     pub fn into_canonical(mut self) -> Vec<u8> {
         self.0.sort();
@@ -174,6 +189,51 @@ impl TextMap {
             out.extend_from_slice(value);
         }
         out
+    }
+}
+
+/// Members of a text-keyed map, each still encoded. Whether the whole was canonical shows when the value is encoded again.
+pub struct TextMembers<'a>(pub(crate) std::collections::BTreeMap<&'a str, &'a [u8]>);
+
+impl<'a> TextMembers<'a> {
+    /// Most members that a map may have.
+    const MAX: u64 = 32;
+
+    /// Splits a map of definite length into its members; a doubled one is refused, and so is anything after the map.
+    pub fn read(bytes: &'a [u8]) -> Option<Self> {
+        let mut decoder = minicbor::Decoder::new(bytes);
+        let count = decoder.map().ok()??;
+        if count > Self::MAX {
+            return None;
+        }
+        let mut members = std::collections::BTreeMap::new();
+        for _ in 0..count {
+            let key = decoder.str().ok()?;
+            let start = decoder.position();
+            decoder.skip().ok()?;
+            if members.insert(key, bytes.get(start..decoder.position())?).is_some() {
+                return None;
+            }
+        }
+        (decoder.position() == bytes.len()).then_some(Self(members))
+    }
+
+    /// A member that must be there.
+    pub fn need<T: Decode<'a, ()>>(&self, key: &str) -> Option<T> {
+        minicbor::decode(self.0.get(key)?).ok()
+    }
+
+    /// A member that may be absent; `None` if it is there and is no such value.
+    pub fn may<T: Decode<'a, ()>>(&self, key: &str) -> Option<Option<T>> {
+        match self.0.get(key) {
+            None => Some(None),
+            Some(bytes) => minicbor::decode(bytes).ok().map(Some),
+        }
+    }
+
+    /// The encoded bytes of a member.
+    pub fn raw(&self, key: &str) -> Option<&'a [u8]> {
+        self.0.get(key).copied()
     }
 }
 

@@ -2,9 +2,10 @@
 
 use crate::{
     Refusal,
+    grant::Window,
     jws::UnverifiedJws,
     name::{ClientId, Issuer, Scope},
-    record::ClientRecord,
+    record::ClientKey,
 };
 
 /// How long an assertion lives at most, whatever its `exp` says.
@@ -40,7 +41,11 @@ pub fn claimed_client(assertion: &str) -> Result<ClientId, Refusal> {
 }
 
 /// Verifies everything about an assertion that does not depend on the time of the batch.
-pub fn verify(assertion: &str, client: &ClientRecord, issuer: &Issuer) -> Result<ClientAssertion, Refusal> {
+pub fn verify(
+    assertion: &str,
+    (client, keys): (&ClientId, &[ClientKey]),
+    issuer: &Issuer,
+) -> Result<ClientAssertion, Refusal> {
     let jws = UnverifiedJws::parse(assertion)?;
     // RFC 7515 §4.1.9: `typ` is optional; where it stands it must be a type made for this use.
     if jws
@@ -51,17 +56,16 @@ pub fn verify(assertion: &str, client: &ClientRecord, issuer: &Issuer) -> Result
         return Err(Refusal::WrongType);
     }
     let key = match jws.header.get("kid") {
-        None if client.keys.len() == 1 => client.keys.first(),
+        None if keys.len() == 1 => keys.first(),
         None => None,
-        Some(kid) => client
-            .keys
+        Some(kid) => keys
             .iter()
             .find(|key| kid.as_str().is_some_and(|kid| key.is_named(kid))),
     }
     .ok_or(Refusal::UnknownKey)?;
     let claims = jws.verify(&key.jwk)?;
 
-    let id = client.id.as_str();
+    let id = client.as_str();
     if claims.text("iss") != Some(id) || claims.text("sub") != Some(id) {
         return Err(Refusal::WrongSubject);
     }
@@ -103,9 +107,14 @@ pub fn verify(assertion: &str, client: &ClientRecord, issuer: &Issuer) -> Result
 }
 
 impl ClientAssertion {
-    /// The earliest batch that may use the assertion: 30 s before its issue time, or before `nbf` where that is later.
-    pub fn earliest_ms(&self) -> u64 {
-        self.issued_ms.max(self.valid_from_ms).saturating_sub(LEEWAY_MS)
+    /// The batches that may use the assertion: from 30 s before its issue time, or before `nbf` where that is later, to its death.
+    pub fn window(&self) -> Window {
+        Window {
+            earliest_ms: self.issued_ms.max(self.valid_from_ms).saturating_sub(LEEWAY_MS),
+            dies_ms: self.dies_ms,
+            early: Refusal::FromTheFuture,
+            late: Refusal::Expired,
+        }
     }
 }
 

@@ -3,10 +3,14 @@
 use crate::{
     Refusal, canonical,
     cbor::{Array, Canonical},
+    claim::Claim,
     domain,
     jwk::PublicJwk,
-    name::{ClientId, Issuer, PartyName},
-    record::{AdminSet, ClientRecord, GatewayRecord},
+    name::{ClientId, Issuer, PartyName, Subject},
+    person::{ApplicationType, ClientAuthentication, Pkce},
+    record::{
+        AdminSet, ClientKey, ClientPrivateRecord, ClientRecord, GatewayRecord, InteractiveClientRecord, UserRecord, hex,
+    },
 };
 use minicbor::{Decode, Encode};
 use quorate_tlog::hash::{Hash, sha256};
@@ -63,12 +67,24 @@ pub enum Action {
     /// Cancels a decision that waits, by its digest.
     #[n(6)]
     Cancel(#[n(0)] Array<32>),
+    /// Adds a client that people sign in to, or replaces its record.
+    #[n(7)]
+    PutInteractiveClient(#[n(0)] InteractiveClientRecord, #[n(1)] ClientPrivateRecord),
+    /// Adds a person, or replaces what is said of one, and opens an invitation to enrol a passkey.
+    #[n(8)]
+    Invite(#[n(0)] UserRecord, #[n(1)] Array<32>, #[n(2)] u64),
+    /// Stops a person's account at once.
+    #[n(9)]
+    SuspendUser(#[n(0)] Subject),
 }
 
 impl Action {
     /// Stopping needs one, granting needs k.
     pub const fn only_stops(&self) -> bool {
-        matches!(self, Self::SuspendClient(_) | Self::RemoveGateway(_) | Self::Cancel(_))
+        matches!(
+            self,
+            Self::SuspendClient(_) | Self::RemoveGateway(_) | Self::Cancel(_) | Self::SuspendUser(_)
+        )
     }
 }
 
@@ -123,8 +139,93 @@ impl Proposal {
             Action::RemoveGateway(name) => text.push_str(&format!("stop gateway {name}\n")),
             Action::ActivateRules(version) => text.push_str(&format!("put rules version {version} in force\n")),
             Action::Cancel(id) => text.push_str(&format!("cancel the waiting decision {}\n", hex(&id.0))),
+            Action::PutInteractiveClient(client, private) => render_interactive(&mut text, client, private),
+            Action::Invite(user, key, expires_ms) => {
+                render_user(&mut text, user);
+                text.push_str(&format!("  invited by key {} until {expires_ms} ms\n", hex(&key.0)));
+            }
+            Action::SuspendUser(sub) => text.push_str(&format!("stop user {sub}\n")),
         }
         text
+    }
+}
+
+fn render_user(text: &mut String, user: &UserRecord) {
+    text.push_str(&format!("user {} ({})\n", user.username, user.sub));
+    text.push_str(&format!(
+        "  name      {}\n",
+        user.name.as_ref().map_or("-", |name| name.as_str())
+    ));
+    let verified = if user.email_verified {
+        "verified"
+    } else {
+        "not verified"
+    };
+    match &user.email {
+        Some(email) => text.push_str(&format!("  email     {email} ({verified})\n")),
+        None => text.push_str("  email     -\n"),
+    }
+    for group in &user.groups {
+        text.push_str(&format!("  group     {group}\n"));
+    }
+    text.push_str(&format!("  state     {}\n", state(user.suspended)));
+}
+
+fn render_interactive(text: &mut String, client: &InteractiveClientRecord, private: &ClientPrivateRecord) {
+    text.push_str(&format!("interactive client {} ({})\n", client.id, client.name));
+    text.push_str(&format!(
+        "  type      {}\n",
+        match client.application_type {
+            ApplicationType::Web => "web",
+            ApplicationType::Native => "native",
+            ApplicationType::SinglePage => "single-page",
+        }
+    ));
+    for uri in &client.redirect_uris {
+        text.push_str(&format!("  redirect  {uri}\n"));
+    }
+    for uri in &client.post_logout_redirect_uris {
+        text.push_str(&format!("  logout    {uri}\n"));
+    }
+    text.push_str(&format!("  scope     {}\n", client.scope));
+    for resource in &client.resources {
+        text.push_str(&format!("  resource  {resource}\n"));
+    }
+    text.push_str(&format!(
+        "  proof     {}\n",
+        match (client.authentication, &private.secret) {
+            (ClientAuthentication::None, _) => "none",
+            (ClientAuthentication::PrivateKeyJwt, _) => "private_key_jwt",
+            (ClientAuthentication::ClientSecret, _) => "client secret",
+        }
+    ));
+    text.push_str(&format!(
+        "  pkce      {}\n",
+        match client.pkce {
+            Pkce::Required => "required",
+            Pkce::Optional => "optional: an injected code is noticed only by the client's own nonce check",
+        }
+    ));
+    text.push_str(&format!("  silent    {}\n", if client.silent { "yes" } else { "no" }));
+    let list = |claims: &[Claim]| claims.iter().map(|claim| claim.name()).collect::<Vec<_>>().join(" ");
+    text.push_str(&format!("  id token  {}\n", list(&client.id_token_claims)));
+    text.push_str(&format!("  access    {}\n", list(&client.access_token_claims)));
+    text.push_str(&format!("  lifetime  {} s\n", client.token_lifetime_s));
+    text.push_str(&format!("  state     {}\n", state(client.suspended)));
+    render_keys(text, &client.keys);
+}
+
+const fn state(suspended: bool) -> &'static str {
+    if suspended { "suspended" } else { "active" }
+}
+
+fn render_keys(text: &mut String, keys: &[ClientKey]) {
+    for key in keys {
+        text.push_str(&format!("  key       {} {}", key.jwk.alg(), key.jwk.thumbprint()));
+        if let Some(kid) = &key.kid {
+            text.push_str(&format!(" named {kid:?}"));
+        }
+        text.push('\n');
     }
 }
 
@@ -140,17 +241,8 @@ fn render_client(text: &mut String, client: &ClientRecord) {
         "  bound     {}\n",
         if client.sender_constrained { "to its key" } else { "no" }
     ));
-    text.push_str(&format!(
-        "  state     {}\n",
-        if client.suspended { "suspended" } else { "active" }
-    ));
-    for key in &client.keys {
-        text.push_str(&format!("  key       {} {}", key.jwk.alg(), key.jwk.thumbprint()));
-        if let Some(kid) = &key.kid {
-            text.push_str(&format!(" named {kid:?}"));
-        }
-        text.push('\n');
-    }
+    text.push_str(&format!("  state     {}\n", state(client.suspended)));
+    render_keys(text, &client.keys);
 }
 
 /// Checks approvals against the administrators in force: distinct, known, verified, and enough for the action.
@@ -179,8 +271,4 @@ pub fn check_approvals(proposal: &Proposal, approvals: &[Approval], admins: &Adm
     } else {
         Ok(())
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -20,6 +20,30 @@ pub const TAG: &[u8] = b"quorate/tag/v1\0";
 /// Administrator's request to the gateway (reading what is not public).
 pub const ADMIN_REQUEST: &[u8] = b"quorate/admin-request/v1\0";
 
+/// Challenge of a grant: what a passkey signs for one sign-in.
+pub const GRANT: &[u8] = b"quorate/grant/v1\0";
+/// Grant signed by a session key: no passkey challenge means one, and none means a passkey challenge.
+pub const SESSION_GRANT: &[u8] = b"quorate/session-grant/v1\0";
+/// Session identifier: over the session key, so that tokens of one session are recognised without the key.
+pub const SESSION: &[u8] = b"quorate/session/v1\0";
+/// Code hash: the page shows the hash before anybody has the code.
+pub const CODE: &[u8] = b"quorate/code/v1\0";
+/// HKDF `info` of a custodian's part of a client secret: no custodian learns what another is shown.
+pub const CLIENT_SECRET: &[u8] = b"quorate/client-secret/v1\0";
+/// Hash of such a part, as it stands in the registry.
+pub const CLIENT_SECRET_PART: &[u8] = b"quorate/client-secret-part/v1\0";
+/// Enrolment statement: what an invitation's seed and the new passkey sign.
+pub const ENROL: &[u8] = b"quorate/enrol/v1\0";
+/// Revocation statement: what a passkey signs to stop a token.
+pub const REVOKE: &[u8] = b"quorate/revoke/v1\0";
+/// Key of a credential's record: over the credential id, whose length varies.
+pub const CREDENTIAL: &[u8] = b"quorate/credential/v1\0";
+/// Digest of a passkey's public key, by which a second registration of one key is noticed.
+pub const PASSKEY_KEY: &[u8] = b"quorate/passkey-key/v1\0";
+
+/// HKDF `info` of the key that seals one body to the person it is about.
+pub const SUBJECT_BODY: &[u8] = b"quorate/subject-body/v1\0";
+
 /// All of them, for the test that finds no twin across crates.
 pub const ALL: &[&[u8]] = &[
     TOKEN,
@@ -31,4 +55,15 @@ pub const ALL: &[&[u8]] = &[
     RECORD_SALT,
     TAG,
     ADMIN_REQUEST,
+    GRANT,
+    SESSION_GRANT,
+    SESSION,
+    CODE,
+    CLIENT_SECRET,
+    CLIENT_SECRET_PART,
+    ENROL,
+    REVOKE,
+    CREDENTIAL,
+    PASSKEY_KEY,
+    SUBJECT_BODY,
 ];

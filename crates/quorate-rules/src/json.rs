@@ -75,6 +75,12 @@ impl ObjectWriter {
         self
     }
 
+    /// Adds `true` or `false`.
+    pub fn boolean(&mut self, name: &'static str, value: bool) -> &mut Self {
+        self.0.insert(name, value.to_string());
+        self
+    }
+
     /// Adds an array of strings.
     pub fn texts(&mut self, name: &'static str, values: &[&str]) -> &mut Self {
         let items: Vec<String> = values.iter().map(|value| quoted(value)).collect();

@@ -16,11 +16,17 @@
     )
 )]
 
+pub mod anchor;
+pub mod authorization;
 pub mod body;
 pub mod cbor;
+pub mod claim;
 pub mod client_assertion;
+pub mod client_secret;
 pub mod decision;
 pub mod domain;
+pub mod dpop;
+pub mod enrolment;
 pub mod evidence;
 pub mod grant;
 pub mod json;
@@ -29,10 +35,14 @@ pub mod jwk;
 pub mod jws;
 pub mod leaf;
 pub mod name;
+pub mod person;
 pub mod quorum;
 pub mod record;
+pub mod redirect;
 pub mod refusal;
 pub mod registry;
+pub mod revocation;
+pub mod sign_in;
 pub mod tag;
 pub mod token;
 pub mod webauthn;

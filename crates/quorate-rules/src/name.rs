@@ -11,23 +11,16 @@ pub struct BadName {
     rule: &'static str,
 }
 
-macro_rules! names {
-    ($($(#[doc = $doc:literal])+ $name:ident, $kind:literal, $max:literal, $rule:literal, $allowed:expr;)+) => {$(
-        $(#[doc = $doc])+
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(String);
+impl BadName {
+    pub(crate) const fn new(kind: &'static str, rule: &'static str) -> Self {
+        Self { kind, rule }
+    }
+}
 
+/// The texts of a checked name: display, CBOR, reading.
+macro_rules! checked_text {
+    ($name:ident, $kind:literal) => {
         impl $name {
-            /// Checks the text against this name's alphabet and length.
-            pub fn new(text: impl Into<String>) -> Result<Self, BadName> {
-                let text = text.into();
-                let allowed: fn(u8) -> bool = $allowed;
-                if text.is_empty() || text.len() > $max || !text.bytes().all(allowed) {
-                    return Err(BadName { kind: $kind, rule: $rule });
-                }
-                Ok(Self(text))
-            }
-
             /// The text.
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -68,6 +61,29 @@ macro_rules! names {
                 Self::new(d.str()?).map_err(|_| minicbor::decode::Error::message($kind))
             }
         }
+    };
+}
+
+pub(crate) use checked_text;
+
+macro_rules! names {
+    ($($(#[doc = $doc:literal])+ $name:ident, $kind:literal, $max:literal, $rule:literal, $allowed:expr;)+) => {$(
+        $(#[doc = $doc])+
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Checks the text against this name's alphabet and length.
+            pub fn new(text: impl Into<String>) -> Result<Self, BadName> {
+                let text = text.into();
+                let allowed: fn(u8) -> bool = $allowed;
+                if text.is_empty() || text.len() > $max || !text.bytes().all(allowed) {
+                    return Err(BadName { kind: $kind, rule: $rule });
+                }
+                Ok(Self(text))
+            }
+        }
+        checked_text!($name, $kind);
     )+};
 }
 
@@ -84,10 +100,86 @@ names! {
     /// Audience of an access token (RFC 8707: an absolute URI; RFC 7519: any string without control characters).
     Audience, "audience", 256, "1 to 256 printable ASCII characters except space, quote and backslash",
         |b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\');
-    /// What people read; never compared, never in a token.
+    /// User name (`preferred_username`): what a person is called here.
+    Username, "user name", 64, "1 to 64 bytes without spaces and control characters",
+        |b| b > 0x20 && b != 0x7f;
+    /// Group that a person belongs to, as relying parties read it.
+    GroupName, "group", 128, "1 to 128 bytes without control characters",
+        |b| b >= 0x20 && b != 0x7f;
+    /// What a person calls a passkey.
+    Label, "label", 64, "1 to 64 bytes without control characters",
+        |b| b >= 0x20 && b != 0x7f;
+    /// What people read; never compared, never in a token's `sub`.
     DisplayName, "display name", 128, "1 to 128 bytes without control characters",
         |b| b >= 0x20 && b != 0x7f;
 }
+
+/// Subject identifier of a person (`sub`): opaque, never re-assigned, and of a form that no client id has.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Subject(String);
+
+impl Subject {
+    /// Characters behind the prefix: 16 bytes in base32.
+    const LEN: usize = 26;
+    const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+
+    /// Checks the form: `u-` and 26 of a-z 2-7.
+    pub fn new(text: impl Into<String>) -> Result<Self, BadName> {
+        let text = text.into();
+        let sound = text
+            .strip_prefix("u-")
+            .is_some_and(|rest| rest.len() == Self::LEN && rest.bytes().all(|b| Self::ALPHABET.contains(&b)));
+        if sound {
+            Ok(Self(text))
+        } else {
+            Err(BadName {
+                kind: "subject",
+                rule: "u- and 26 of a-z 2-7",
+            })
+        }
+    }
+
+    /// The subject of 16 random bytes.
+    pub fn from_random(bytes: [u8; 16]) -> Self {
+        let number = u128::from_be_bytes(bytes);
+        let digits = (0..Self::LEN as u32).rev().map(|place| {
+            let digit = number.checked_shr(place.saturating_mul(5)).unwrap_or(0) & 31;
+            let digit = usize::try_from(digit).unwrap_or(0);
+            char::from(Self::ALPHABET.get(digit).copied().unwrap_or(b'a'))
+        });
+        Self(
+            std::iter::once("u-".to_owned())
+                .chain(digits.map(String::from))
+                .collect(),
+        )
+    }
+}
+checked_text!(Subject, "subject");
+
+/// E-mail address, as relying parties read it: one `@` with something on both sides, printable ASCII.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Email(String);
+
+impl Email {
+    /// Checks the form; whether the address exists is for whoever vouches for it.
+    pub fn new(text: impl Into<String>) -> Result<Self, BadName> {
+        let text = text.into();
+        let sound = text.len() <= 254
+            && text.bytes().all(|b| b.is_ascii_graphic())
+            && text
+                .split_once('@')
+                .is_some_and(|(local, host)| !local.is_empty() && !host.is_empty() && !host.contains('@'));
+        if sound {
+            Ok(Self(text))
+        } else {
+            Err(BadName {
+                kind: "e-mail address",
+                rule: "name@host, at most 254 printable ASCII characters",
+            })
+        }
+    }
+}
+checked_text!(Email, "e-mail address");
 
 /// The issuer identifier (RFC 8414 §2): scheme and authority only — no path, query or fragment, not even a closing slash.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -123,11 +215,6 @@ impl Issuer {
         Ok(Self(text))
     }
 
-    /// The exact issuer string.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
     /// Host and port, without the scheme.
     pub fn authority(&self) -> &str {
         self.0.split_once("://").map_or("", |(_, authority)| authority)
@@ -150,33 +237,7 @@ impl Issuer {
     }
 }
 
-impl fmt::Display for Issuer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for Issuer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.0)
-    }
-}
-
-impl<C> Encode<C> for Issuer {
-    fn encode<W: minicbor::encode::Write>(
-        &self,
-        e: &mut Encoder<W>,
-        _: &mut C,
-    ) -> Result<(), minicbor::encode::Error<W::Error>> {
-        e.str(&self.0)?.ok()
-    }
-}
-
-impl<'b, C> Decode<'b, C> for Issuer {
-    fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
-        Self::new(d.str()?).map_err(|_| minicbor::decode::Error::message("issuer"))
-    }
-}
+checked_text!(Issuer, "issuer");
 
 /// A set of scope tokens, sorted and unique; its text form is separated by single spaces.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -207,6 +268,11 @@ impl Scope {
     /// Whether every token of this scope is in the other.
     pub fn is_within(&self, other: &Self) -> bool {
         self.0.is_subset(&other.0)
+    }
+
+    /// Whether this token is in the scope.
+    pub fn holds(&self, token: &str) -> bool {
+        self.0.iter().any(|known| known.as_str() == token)
     }
 
     /// Whether there is no token.
@@ -278,6 +344,31 @@ mod tests {
             ("http://[::1]", "[::1]"),
         ] {
             assert_eq!(Issuer::new(issuer).unwrap().host(), host, "{issuer}");
+        }
+    }
+
+    #[test]
+    fn subjects_are_opaque_and_of_one_form() {
+        let subject = Subject::from_random([0xff; 16]);
+        assert_eq!(subject.as_str(), "u-h7777777777777777777777777");
+        assert_eq!(Subject::from_random([0; 16]).as_str(), "u-aaaaaaaaaaaaaaaaaaaaaaaaaa");
+        assert_eq!(Subject::new(subject.to_string()), Ok(subject));
+        for bad in [
+            "u-",
+            "",
+            "demo-service",
+            "u-AAAAAAAAAAAAAAAAAAAAAAAAAA",
+            "u-aaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        ] {
+            assert!(Subject::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn addresses_have_two_sides() {
+        assert!(Email::new("ada@example.org").is_ok());
+        for bad in ["", "ada", "@example.org", "ada@", "a@b@c", "a b@c", "a\n@c"] {
+            assert!(Email::new(bad).is_err(), "{bad}");
         }
     }
 

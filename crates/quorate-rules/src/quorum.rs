@@ -33,8 +33,8 @@ pub struct UnsafeQuorum {
 }
 
 impl QuorumRule {
-    /// More custodians than this cost more than they add.
-    pub const MAX_CUSTODIANS: u16 = 32;
+    /// More custodians than this cost more than they add; a client secret has parts for so many.
+    pub const MAX_CUSTODIANS: u16 = 16;
 
     /// Checks the numbers.
     pub fn new(custodians: u16, threshold: u16, faulty: u16) -> Result<Self, UnsafeQuorum> {
@@ -120,6 +120,6 @@ mod tests {
         check(3, 2, 1, None);
         check(3, 4, 0, None);
         check(1, 1, 0, None);
-        check(33, 30, 1, None);
+        check(17, 15, 1, None);
     }
 }

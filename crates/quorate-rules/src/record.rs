@@ -5,11 +5,17 @@ use crate::{
     canonical,
     cbor::{Array, Bytes, Malformed},
     jwk::PublicJwk,
-    name::{Audience, ClientId, DisplayName, Issuer, PartyName, Scope},
+    name::{Audience, ClientId, DisplayName, Issuer, PartyName, Scope, Subject},
+    person::credential_digest,
     quorum::QuorumRule,
     tag::TagKey,
 };
 use minicbor::{Decode, Encode};
+
+pub use crate::person::{
+    ClientPrivateRecord, CredentialRecord, InteractiveClientRecord, InvitationRecord, Stopped, StoppedRecord,
+    UserRecord,
+};
 
 /// One record; its key orders the registry tree.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -38,6 +44,24 @@ pub enum Record {
     /// A decision that waits for its time.
     #[n(7)]
     Pending(#[n(0)] PendingRecord),
+    /// A client that people sign in to; stands where a machine's record would, so that no client is both.
+    #[n(8)]
+    InteractiveClient(#[n(0)] InteractiveClientRecord),
+    /// What only custodians and gateway know of such a client.
+    #[n(9)]
+    ClientPrivate(#[n(0)] ClientPrivateRecord),
+    /// A person.
+    #[n(10)]
+    User(#[n(0)] UserRecord),
+    /// An invitation that was not used yet.
+    #[n(11)]
+    Invitation(#[n(0)] InvitationRecord),
+    /// A passkey.
+    #[n(12)]
+    Credential(#[n(0)] CredentialRecord),
+    /// Tokens or a session that were stopped.
+    #[n(13)]
+    Stopped(#[n(0)] StoppedRecord),
 }
 canonical!(Record => "registry record");
 
@@ -52,12 +76,37 @@ impl Record {
             Self::Keys(keys) => format!("keys/{:010}", keys.epoch),
             Self::Client(client) => format!("client/{}", client.id),
             Self::Rules(_) => "rules".to_owned(),
-            Self::Pending(pending) => {
-                let id: String = pending.id.0.iter().map(|byte| format!("{byte:02x}")).collect();
-                format!("pending/{id}")
-            }
+            Self::Pending(pending) => format!("pending/{}", hex(&pending.id.0)),
+            Self::InteractiveClient(client) => format!("client/{}", client.id),
+            Self::ClientPrivate(client) => format!("client-private/{}", client.id),
+            Self::User(user) => format!("user/{}", user.sub),
+            Self::Invitation(invitation) => format!("invitation/{}", hex(&invitation.key.0)),
+            Self::Credential(credential) => credential_key(&credential.id),
+            Self::Stopped(stopped) => stopped_key(&stopped.what),
         }
     }
+
+    /// Whether pages may read the record with its proof: it says nothing that its reader must not know.
+    pub const fn is_public(&self) -> bool {
+        matches!(self, Self::InteractiveClient(_) | Self::Invitation(_))
+    }
+}
+
+/// Key of a passkey's record.
+pub(crate) fn credential_key(id: &[u8]) -> String {
+    format!("credential/{}", hex(credential_digest(id).as_bytes()))
+}
+
+/// Key of the record of something that was stopped.
+pub(crate) fn stopped_key(what: &Stopped) -> String {
+    match what {
+        Stopped::Token(jti) => format!("stopped/token/{}", hex(&jti.0)),
+        Stopped::Session(sid) => format!("stopped/session/{sid}"),
+    }
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What the tenant is.
@@ -237,11 +286,16 @@ impl ClientRecord {
     /// Life of a token where nothing else was decided, seconds.
     pub const DEFAULT_LIFETIME_S: u32 = 300;
 
-    /// Checks what the types do not.
-    pub fn check(&self) -> Result<(), Malformed> {
+    /// Whether there are 1 to 8 keys, all of which can verify.
+    pub(crate) fn are_sound(keys: &[ClientKey]) -> bool {
         let names_fit = |key: &ClientKey| key.kid.as_ref().is_none_or(|kid| (1..=64).contains(&kid.len()));
-        let sound = (1..=8).contains(&self.keys.len())
-            && self.keys.iter().all(|key| key.jwk.is_sound() && names_fit(key))
+        (1..=8).contains(&keys.len()) && keys.iter().all(|key| key.jwk.is_sound() && names_fit(key))
+    }
+
+    /// Checks what the types do not; no client id has the form of a subject, so that neither is taken for the other.
+    pub fn check(&self) -> Result<(), Malformed> {
+        let sound = Self::are_sound(&self.keys)
+            && Subject::new(self.id.as_str()).is_err()
             && Self::LIFETIME_S.contains(&self.token_lifetime_s);
         if sound {
             Ok(())

@@ -71,6 +71,60 @@ refusals! {
     UserNotPresent => "user_not_present",
     /// The authenticator did not check who touched it: a stolen or borrowed authenticator.
     UserNotVerified => "user_not_verified",
+    /// The grant is not the canonical map of this version, or a member is out of bounds: parser confusion.
+    MalformedGrant => "malformed_grant",
+    /// The grant names another issuer: one tenant's tap used at another.
+    WrongIssuer => "wrong_issuer",
+    /// The redirect URI is not registered, or is not the same in grant and request: codes sent elsewhere.
+    WrongRedirectUri => "wrong_redirect_uri",
+    /// The audience asked for is not one of the client's: tokens for other services.
+    ResourceNotRegistered => "resource_not_registered",
+    /// The anchor is no certified head of this custodian's own log: grants on a false history.
+    UnknownAnchor => "unknown_anchor",
+    /// The anchor is more than 300 s before the batch: taps stored up for later.
+    StaleAnchor => "stale_anchor",
+    /// The anchor is after the batch: taps for a time to come.
+    AnchorAhead => "anchor_ahead",
+    /// A record that the grant relies on changed after its anchor: consent to something that is no more.
+    StaleRegistry => "stale_registry",
+    /// No passkey of this id is registered: credentials that nobody enrolled.
+    UnknownCredential => "unknown_credential",
+    /// The passkey was stopped: use of a lost authenticator.
+    CredentialRevoked => "credential_revoked",
+    /// The user was suspended: use of an account that was stopped.
+    UserSuspended => "user_suspended",
+    /// The grant demands another subject than the passkey's: one account answered for another.
+    WrongUser => "wrong_user",
+    /// The evidence is of a weaker class than client or grant demands: silent sign-in where a tap is due.
+    WeakEvidence => "weak_evidence",
+    /// The tap is older than `max_age` allows: an old sign-in passed off as a new one.
+    AuthenticationTooOld => "authentication_too_old",
+    /// The session key was authorised more than 8 h ago, or by a tap that names another key: sessions without end.
+    SessionExpired => "session_expired",
+    /// The session was stopped: use of a session that its owner ended.
+    SessionRevoked => "session_revoked",
+    /// The code does not have the hash that the grant names: guessed or exchanged codes.
+    WrongCode => "wrong_code",
+    /// The verifier is missing, or does not match the challenge, or answers none: intercepted codes (RFC 7636).
+    WrongVerifier => "wrong_verifier",
+    /// The grant has no code challenge and the client may not do without: PKCE downgrade.
+    PkceRequired => "pkce_required",
+    /// The client's own authentication is missing, or is not of the registered kind: codes of one client redeemed by another.
+    WrongClientAuthentication => "wrong_client_authentication",
+    /// The part of the client secret does not have the registered hash: guessed secrets.
+    WrongSecret => "wrong_secret",
+    /// The DPoP proof is missing, unasked for, stale, or by another key than the grant names (RFC 9449).
+    WrongDpopProof => "wrong_dpop_proof",
+    /// There is no such invitation, or it was used or is over: invitations used twice, or hoarded.
+    UnknownInvitation => "unknown_invitation",
+    /// The statement is not signed by the invitation's seed or the user's own passkey: a key slipped in by whoever carries it.
+    WrongEnrolment => "wrong_enrolment",
+    /// The passkey or its key is registered already: one authenticator claimed by two.
+    CredentialTaken => "credential_taken",
+    /// The revocation opens no token of the one who signs it: stopping other people's tokens.
+    WrongRevocation => "wrong_revocation",
+    /// The token is stopped already: filling the log.
+    AlreadyRevoked => "already_revoked",
 
     /// A leaf is not the one that the custodian builds itself: altered client, scope, audience, lifetime, claims or tags.
     LeafMismatch => "leaf_mismatch",

@@ -1,5 +1,7 @@
 //! The registry: a fold over the log's entries, and nothing else. There is no other way to change a tenant.
 
+mod people;
+
 use crate::{
     RULES_VERSION, Refusal,
     body::{DecisionBody, GenesisBody, KeysBody},
@@ -17,9 +19,11 @@ use crate::{
 use minicbor::{Decode, Encode};
 use quorate_tlog::{
     hash::{Hash, leaf_hash, sha256},
+    proof,
     range::CompactRange,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 /// The state of a tenant just before an entry.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -28,6 +32,10 @@ pub struct Registry {
     root: Option<Hash>,
     header: Option<SigningHeader>,
     next_effect_ms: Option<u64>,
+    /// Hashes of all passkeys' public keys: none is ever registered twice.
+    passkey_keys: BTreeSet<Hash>,
+    /// Index of the last entry that was folded and changed something.
+    last_change: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -39,6 +47,23 @@ struct Stored {
     changed_at: u64,
     #[cbor(n(2), with = "crate::cbor::hash")]
     hash: Hash,
+    #[n(3)]
+    salt: Array<16>,
+}
+
+/// A record with the proof that it stands in a registry's root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProvenRecord {
+    /// Canonical record.
+    pub record: Vec<u8>,
+    /// Its salt.
+    pub salt: [u8; 16],
+    /// Its place among the records in the order of their keys.
+    pub index: u64,
+    /// Number of records.
+    pub count: u64,
+    /// RFC 6962 inclusion proof.
+    pub proof: Vec<Hash>,
 }
 
 #[derive(Encode, Decode)]
@@ -46,6 +71,8 @@ struct Stored {
 struct SavedRegistry {
     #[n(0)]
     records: Vec<Stored>,
+    #[n(1)]
+    last_change: Option<u64>,
 }
 canonical!(SavedRegistry => "registry");
 
@@ -80,17 +107,17 @@ impl Registry {
         self.next_effect_ms.is_some_and(|effect| effect <= time_ms)
     }
 
-    /// Lets waiting decisions take effect whose time has come; called once before each entry is judged or folded.
+    /// Lets waiting decisions take effect whose time has come, and forgets what was stopped and is dead by now; called once before each
+    /// entry is judged or folded.
     pub fn advance(&mut self, index: u64, time_ms: u64) {
         while self.is_due(time_ms) {
-            let due = self.records.values().find_map(|stored| match &stored.record {
-                Record::Pending(pending) if pending.effective_ms <= time_ms => Some(pending.clone()),
-                _ => None,
-            });
-            let Some(pending) = due else { break };
-            self.records.remove(&Record::Pending(pending.clone()).key());
-            if let Ok(proposal) = Proposal::from_canonical(&pending.proposal) {
-                self.take_effect(index, &proposal.action, &pending.salt.0);
+            self.forget_stopped(time_ms);
+            let due = self.pending().find(|pending| pending.effective_ms <= time_ms).cloned();
+            if let Some(pending) = due {
+                self.records.remove(&Record::Pending(pending.clone()).key());
+                if let Ok(proposal) = Proposal::from_canonical(&pending.proposal) {
+                    self.take_effect(index, &proposal.action, &pending.salt.0);
+                }
             }
             self.refresh();
         }
@@ -99,16 +126,16 @@ impl Registry {
     /// Folds one entry; token entries and ticks change nothing. Call [`Registry::advance`] first.
     pub fn apply(&mut self, entry: &FoldEntry<'_>) -> Result<(), Refusal> {
         match entry.entry_type {
-            EntryType::Token | EntryType::Tick => Ok(()),
+            EntryType::Token | EntryType::Tick => return Ok(()),
             EntryType::Genesis => self.apply_genesis(entry),
             EntryType::Keys => self.apply_keys(entry),
             EntryType::Decision => self.apply_decision(entry),
-            EntryType::Enrolment
-            | EntryType::Revocation
-            | EntryType::Bulletin
-            | EntryType::Rules
-            | EntryType::Epoch => Err(Refusal::UnknownEntry),
-        }
+            EntryType::Enrolment => self.apply_enrolment(entry),
+            EntryType::Revocation => self.apply_revocation(entry),
+            EntryType::Bulletin | EntryType::Rules | EntryType::Epoch => Err(Refusal::UnknownEntry),
+        }?;
+        self.last_change = Some(entry.index);
+        Ok(())
     }
 
     fn apply_genesis(&mut self, entry: &FoldEntry<'_>) -> Result<(), Refusal> {
@@ -202,8 +229,11 @@ impl Registry {
         }
         let sound = proposal.version == 1
             && match &proposal.action {
-                Action::PutClient(client) => client.check().is_ok(),
-                Action::SuspendClient(id) => self.client(id).is_some(),
+                Action::PutClient(client) => client.check().is_ok() && self.interactive_client(&client.id).is_none(),
+                Action::PutInteractiveClient(client, private) => self.may_put_interactive(client, private),
+                Action::Invite(user, key, expires_ms) => self.may_invite(user, key, *expires_ms, time_ms),
+                Action::SuspendUser(sub) => self.user(sub).is_some(),
+                Action::SuspendClient(id) => self.client(id).is_some() || self.interactive_client(id).is_some(),
                 Action::SetAdmins(set) => set.check().is_ok(),
                 Action::PutGateway(gateway) => PublicJwk::Ed25519(gateway.link_key).is_sound(),
                 // The last gateway cannot be stopped by one administrator: nobody could then log its successor.
@@ -227,7 +257,18 @@ impl Registry {
                     };
                     self.put(index, salt, Record::Client(stopped));
                 }
+                if let Some(client) = self.interactive_client(id) {
+                    let mut stopped = client.clone();
+                    stopped.suspended = true;
+                    self.put(index, salt, Record::InteractiveClient(stopped));
+                }
             }
+            Action::PutInteractiveClient(client, private) => {
+                self.put(index, salt, Record::InteractiveClient(client.clone()));
+                self.put(index, salt, Record::ClientPrivate(private.clone()));
+            }
+            Action::Invite(user, key, expires_ms) => self.invite(index, salt, user, key, *expires_ms),
+            Action::SuspendUser(sub) => self.suspend_user(index, salt, sub),
             Action::SetAdmins(set) => self.put(index, salt, Record::Admins(set.clone())),
             Action::PutGateway(gateway) => self.put(index, salt, Record::Gateway(gateway.clone())),
             Action::RemoveGateway(name) => {
@@ -247,20 +288,25 @@ impl Registry {
         let key = record.key();
         let digest = sha256(&[domain::RECORD_SALT, entry_salt, key.as_bytes()]);
         let salt = digest.as_bytes().first_chunk::<16>().copied().unwrap_or_default();
-        let data = [domain::RECORD, &salt, key.as_bytes(), &[0], &record.to_canonical()].concat();
+        let hash = record_hash(&salt, &key, &record.to_canonical());
+        if let Record::Credential(credential) = &record {
+            self.passkey_keys.insert(people::key_digest(&credential.key));
+        }
         self.records.insert(
             key,
             Stored {
                 record,
                 changed_at: index,
-                hash: leaf_hash(&data),
+                hash,
+                salt: Array(salt),
             },
         );
     }
 
     fn refresh(&mut self) {
         self.root = Some(CompactRange::root_of(self.records.values().map(|stored| stored.hash)));
-        self.next_effect_ms = self.pending().map(|pending| pending.effective_ms).min();
+        let effects = self.pending().map(|pending| pending.effective_ms);
+        self.next_effect_ms = effects.chain(self.stopped().map(|stopped| stopped.until_ms)).min();
     }
 }
 
@@ -271,6 +317,7 @@ impl Registry {
     pub fn to_saved(&self) -> Vec<u8> {
         SavedRegistry {
             records: self.records.values().cloned().collect(),
+            last_change: self.last_change,
         }
         .to_canonical()
     }
@@ -278,8 +325,14 @@ impl Registry {
     /// Reads what [`Registry::to_saved`] wrote.
     pub fn from_saved(bytes: &[u8]) -> Result<Self, Malformed> {
         let saved = SavedRegistry::from_canonical(bytes)?;
-        let mut registry = Self::new();
+        let mut registry = Self {
+            last_change: saved.last_change,
+            ..Self::new()
+        };
         for stored in saved.records {
+            if let Record::Credential(credential) = &stored.record {
+                registry.passkey_keys.insert(people::key_digest(&credential.key));
+            }
             registry.records.insert(stored.record.key(), stored);
         }
         if let Some(keys) = registry.keys() {
@@ -389,12 +442,50 @@ impl Registry {
         }
     }
 
+    /// Index of the last entry that was folded and changed something; leaves before and at it name an older root.
+    pub const fn last_change(&self) -> Option<u64> {
+        self.last_change
+    }
+
+    /// Index of the entry that last changed the record of this key.
+    pub fn changed_at(&self, key: &str) -> Option<u64> {
+        self.records.get(key).map(|stored| stored.changed_at)
+    }
+
     /// Index of the entry that last changed this client's record.
     pub fn client_changed_at(&self, id: &ClientId) -> Option<u64> {
-        self.records
-            .get(&format!("client/{id}"))
-            .map(|stored| stored.changed_at)
+        self.changed_at(&format!("client/{id}"))
     }
+
+    /// A record that pages may read, with its proof; none if there is no such record, or it is not for pages.
+    pub fn prove(&self, key: &str) -> Option<ProvenRecord> {
+        let stored = self.records.get(key).filter(|stored| stored.record.is_public())?;
+        let index = u64::try_from(
+            self.records
+                .range::<str, _>((Bound::Unbounded, Bound::Excluded(key)))
+                .count(),
+        )
+        .ok()?;
+        let count = u64::try_from(self.records.len()).ok()?;
+        let leaves: Vec<Hash> = self.records.values().map(|stored| stored.hash).collect();
+        Some(ProvenRecord {
+            record: stored.record.to_canonical(),
+            salt: stored.salt.0,
+            index,
+            count,
+            proof: inclusion_in(&leaves, index)?,
+        })
+    }
+}
+
+fn inclusion_in(leaves: &[Hash], index: u64) -> Option<Vec<Hash>> {
+    let size = u64::try_from(leaves.len()).ok()?;
+    proof::inclusion(&proof::LeafHashes(leaves), index, size).ok()?
+}
+
+/// RFC 6962 leaf hash of a record in the registry tree.
+pub fn record_hash(salt: &[u8; 16], key: &str, record: &[u8]) -> Hash {
+    leaf_hash(&[domain::RECORD, salt, key.as_bytes(), &[0], record].concat())
 }
 
 /// Checks a founding document by itself.

@@ -1,10 +1,11 @@
 //! Tags: how a client or subject finds its own leaves, and nobody else links two (LOG.md, Entries).
 
 use crate::{domain, leaf::Tag};
+use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
 use minicbor::{Decode, Encode};
 use sha2::Sha256;
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// A client's or subject's tag key: 32 bytes, known to its holder, the custodians and the gateway.
 #[derive(Clone, PartialEq, Eq, Encode, Decode, Zeroize, ZeroizeOnDrop)]
@@ -32,6 +33,15 @@ impl TagKey {
         mac.update(&index.to_be_bytes());
         let digest: [u8; 32] = mac.finalize().into_bytes().into();
         digest.first_chunk::<16>().map_or_else(Tag::default, |head| Tag(*head))
+    }
+
+    /// The key that seals the body of one leaf to this key's holder: HKDF-SHA-256 over domain, log number and index.
+    pub fn body_key(&self, log: u64, index: u64) -> Zeroizing<[u8; 32]> {
+        let mut key = Zeroizing::new([0; 32]);
+        // 32 bytes are within what HKDF-SHA-256 can expand to.
+        let info = [domain::SUBJECT_BODY, &log.to_be_bytes(), &index.to_be_bytes()];
+        let _ = Hkdf::<Sha256>::new(None, &self.0).expand_multi_info(&info, key.as_mut());
+        key
     }
 }
 

@@ -1,9 +1,11 @@
-//! JWT access tokens (RFC 9068): a grant and its place in the log give exactly one signing input and one leaf.
+//! JWT access tokens (RFC 9068) and ID tokens (OpenID Connect Core §2): a grant and a place in the log give exactly one signing input and
+//! one leaf for each.
 
 use crate::{
     Grant,
     body::TokenBody,
     cbor::{Array, Bytes, Canonical},
+    grant::{Behind, PersonBehind, TokenKind},
     json::ObjectWriter,
     leaf::{EntryType, Leaf, Tag, commitment, token_hash},
 };
@@ -45,9 +47,12 @@ pub struct TokenEntry {
 
 impl TokenEntry {
     /// Derives everything from the grant, its position and the salt that the gateway chose.
-    pub fn build(grant: &Grant, at: &Position, header: &SigningHeader, salt: &[u8; 32]) -> Self {
-        let payload = claims(grant, at);
-        let signing_input = format!("{}.{}", B64.encode(protected(header)), B64.encode(&payload));
+    pub fn build(grant: &Grant, kind: TokenKind, at: &Position, header: &SigningHeader, salt: &[u8; 32]) -> Self {
+        let (typ, payload) = match (kind, &grant.behind) {
+            (TokenKind::Id, Behind::Person(person)) => ("JWT", id_claims(grant, person, at)),
+            _ => ("at+jwt", access_claims(grant, at)),
+        };
+        let signing_input = format!("{}.{}", B64.encode(protected(header, typ)), B64.encode(&payload));
         let body = TokenBody {
             claims: Bytes(payload.into_bytes()),
             evidence_digest: Array(*grant.evidence_digest.as_bytes()),
@@ -62,7 +67,9 @@ impl TokenEntry {
             commit: commitment(salt, &body),
             class: grant.class,
             // A machine speaks for itself: there is no person whose tag could stand here.
-            subject_tag: Tag::default(),
+            subject_tag: grant
+                .subject_tag_key()
+                .map_or_else(Tag::default, |key| key.tag(at.log, at.index)),
             client_tag: grant.client_tag_key.tag(at.log, at.index),
         };
         Self {
@@ -78,36 +85,65 @@ impl TokenEntry {
     }
 }
 
-fn protected(header: &SigningHeader) -> String {
+fn protected(header: &SigningHeader, typ: &str) -> String {
     let mut object = ObjectWriter::default();
     object
         .text("alg", &header.alg)
         .text("kid", &header.kid)
-        .text("typ", "at+jwt");
+        .text("typ", typ);
     object.finish()
 }
 
-fn claims(grant: &Grant, at: &Position) -> String {
-    let issued_s = at.time_ms / 1000;
+/// Claims of both kinds of token.
+fn common_claims(grant: &Grant, audience: &str, at: &Position) -> ObjectWriter {
+    let issued_s = at.time_ms.checked_div(1000).unwrap_or(0);
     let mut object = ObjectWriter::default();
     object
         .text("iss", grant.issuer.as_str())
-        .text("aud", grant.audience.as_str())
+        .text("aud", audience)
         .text("sub", &grant.subject)
-        .text("client_id", grant.client_id.as_str())
         .integer("iat", issued_s)
         .integer("exp", issued_s.saturating_add(u64::from(grant.lifetime_s)))
-        .text("jti", &grant.jti.to_string())
         .text("acr", grant.class.acr())
         .texts("amr", grant.class.amr())
         .text("tlx", &format!("{}/{}", at.log, at.index));
+    if let Behind::Person(person) = &grant.behind {
+        object
+            .integer("auth_time", person.auth_time_s(at.time_ms))
+            .text("sid", &person.sid);
+    }
+    object
+}
+
+fn access_claims(grant: &Grant, at: &Position) -> String {
+    let mut object = common_claims(grant, grant.audience.as_str(), at);
+    object
+        .text("client_id", grant.client_id.as_str())
+        .text("jti", &grant.jti.to_string());
     if !grant.scope.is_empty() {
         object.text("scope", &grant.scope.to_string());
     }
-    if grant.sender_constrained {
+    if let Some(jkt) = &grant.jkt {
         let mut cnf = ObjectWriter::default();
-        cnf.text("jkt", &grant.key_thumbprint);
+        cnf.text("jkt", jkt);
         object.object("cnf", &cnf);
+    }
+    if let Behind::Person(person) = &grant.behind {
+        for claim in &person.access_claims {
+            claim.write(&person.user, &mut object);
+        }
+    }
+    object.finish()
+}
+
+/// No `at_hash`: the access token's signature does not exist when the ID token is derived.
+fn id_claims(grant: &Grant, person: &PersonBehind, at: &Position) -> String {
+    let mut object = common_claims(grant, grant.client_id.as_str(), at);
+    if let Some(nonce) = &person.authorization.nonce {
+        object.text("nonce", nonce);
+    }
+    for claim in &person.id_claims {
+        claim.write(&person.user, &mut object);
     }
     object.finish()
 }

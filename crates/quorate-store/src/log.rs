@@ -90,6 +90,12 @@ pub trait LogStore: Send + Sync {
     /// Puts an item into an expiring table.
     fn put_expiring(&self, table: &str, item: &Expiring) -> Result<(), StoreError>;
 
+    /// Puts items that are not there yet, in one transaction; for each, whether it was new.
+    fn insert_expiring(&self, table: &str, items: &[Expiring]) -> Result<Vec<bool>, StoreError>;
+
+    /// An item.
+    fn get_expiring(&self, table: &str, key: &[u8]) -> Result<Option<Expiring>, StoreError>;
+
     /// Removes an item and returns it.
     fn take_expiring(&self, table: &str, key: &[u8]) -> Result<Option<Expiring>, StoreError>;
 

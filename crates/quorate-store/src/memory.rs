@@ -86,6 +86,28 @@ impl LogStore for MemoryLog {
         Ok(())
     }
 
+    fn insert_expiring(&self, table: &str, items: &[Expiring]) -> Result<Vec<bool>, StoreError> {
+        let mut state = self.state();
+        let insert = |item: &Expiring| match state.expiring.entry((table.to_owned(), item.key.clone())) {
+            std::collections::btree_map::Entry::Occupied(_) => false,
+            std::collections::btree_map::Entry::Vacant(place) => {
+                place.insert((item.value.clone(), item.expires_ms));
+                true
+            }
+        };
+        Ok(items.iter().map(insert).collect())
+    }
+
+    fn get_expiring(&self, table: &str, key: &[u8]) -> Result<Option<Expiring>, StoreError> {
+        let state = self.state();
+        let found = state.expiring.get(&(table.to_owned(), key.to_vec()));
+        Ok(found.map(|(value, expires_ms)| Expiring {
+            key: key.to_vec(),
+            value: value.clone(),
+            expires_ms: *expires_ms,
+        }))
+    }
+
     fn take_expiring(&self, table: &str, key: &[u8]) -> Result<Option<Expiring>, StoreError> {
         let removed = self.state().expiring.remove(&(table.to_owned(), key.to_vec()));
         Ok(removed.map(|(value, expires_ms)| Expiring {

@@ -177,6 +177,36 @@ impl LogStore for RedbLog {
         })
     }
 
+    fn insert_expiring(&self, table: &str, items: &[Expiring]) -> Result<Vec<bool>, StoreError> {
+        self.write(|transaction| {
+            let mut expiring = transaction.open_table(EXPIRING)?;
+            let mut new = Vec::with_capacity(items.len());
+            for item in items {
+                let key = (table, item.key.as_slice());
+                let vacant = expiring.get(key)?.is_none();
+                if vacant {
+                    expiring.insert(key, (item.expires_ms, item.value.as_slice()))?;
+                }
+                new.push(vacant);
+            }
+            Ok(new)
+        })
+    }
+
+    fn get_expiring(&self, table: &str, key: &[u8]) -> Result<Option<Expiring>, StoreError> {
+        self.read(|transaction| {
+            let expiring = transaction.open_table(EXPIRING)?;
+            Ok(expiring.get((table, key))?.map(|item| {
+                let (expires_ms, value) = item.value();
+                Expiring {
+                    key: key.to_vec(),
+                    value: value.to_vec(),
+                    expires_ms,
+                }
+            }))
+        })
+    }
+
     fn take_expiring(&self, table: &str, key: &[u8]) -> Result<Option<Expiring>, StoreError> {
         self.write(|transaction| {
             let mut expiring = transaction.open_table(EXPIRING)?;
@@ -196,16 +226,17 @@ impl LogStore for RedbLog {
         self.read(|transaction| {
             let expiring = transaction.open_table(EXPIRING)?;
             let mut items = Vec::new();
-            for item in expiring.iter()? {
+            for item in expiring.range((table, [].as_slice())..)? {
                 let (key, value) = item?;
                 let ((name, key), (expires_ms, value)) = (key.value(), value.value());
-                if name == table {
-                    items.push(Expiring {
-                        key: key.to_vec(),
-                        value: value.to_vec(),
-                        expires_ms,
-                    });
+                if name != table {
+                    break;
                 }
+                items.push(Expiring {
+                    key: key.to_vec(),
+                    value: value.to_vec(),
+                    expires_ms,
+                });
             }
             Ok(items)
         })

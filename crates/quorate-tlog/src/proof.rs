@@ -14,6 +14,30 @@ pub trait HashReader {
     fn node(&self, level: u8, index: u64) -> Result<Hash, Self::Error>;
 }
 
+/// A tree small enough to be held as its leaf hashes; every node is computed anew.
+#[derive(Debug, Clone, Copy)]
+pub struct LeafHashes<'a>(pub &'a [Hash]);
+
+/// The node lies beyond the leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the node lies beyond the tree")]
+pub struct BeyondTree;
+
+impl HashReader for LeafHashes<'_> {
+    type Error = BeyondTree;
+
+    fn node(&self, level: u8, index: u64) -> Result<Hash, BeyondTree> {
+        let width = 1usize.checked_shl(u32::from(level)).ok_or(BeyondTree)?;
+        let start = usize::try_from(index)
+            .ok()
+            .and_then(|index| index.checked_mul(width))
+            .ok_or(BeyondTree)?;
+        let end = start.checked_add(width).ok_or(BeyondTree)?;
+        let leaves = self.0.get(start..end).ok_or(BeyondTree)?;
+        Ok(CompactRange::root_of(leaves.iter().copied()))
+    }
+}
+
 /// A proof does not hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ProofError {

@@ -1,6 +1,6 @@
 //! Endpoints for administrators; every request is signed with an administrator's key.
 
-use super::{App, json};
+use super::{App, respond};
 use crate::{
     admin::{self, AdminError, Open},
     clock,
@@ -41,12 +41,12 @@ fn allow(app: &App, method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]
 }
 
 fn fail(status: StatusCode, what: &str) -> Response {
-    json(status, &json!({ "error": what }))
+    respond(status, &json!({ "error": what }))
 }
 
 fn failed(error: &AdminError) -> Response {
     match error {
-        AdminError::Refused(refusal) => json(
+        AdminError::Refused(refusal) => respond(
             StatusCode::CONFLICT,
             &json!({ "error": error.to_string(), "refusal": refusal.code() }),
         ),
@@ -90,7 +90,7 @@ pub(super) async fn propose(
     }
     let registry = Arc::clone(&app.seen.borrow().registry);
     match tokio::task::block_in_place(|| admin::put(app.store.as_ref(), &registry, &body, clock::now_ms())) {
-        Ok(open) => json(StatusCode::ACCEPTED, &described(&open, &app, "open")),
+        Ok(open) => respond(StatusCode::ACCEPTED, &described(&open, &app, "open")),
         Err(error) => failed(&error),
     }
 }
@@ -106,7 +106,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, method: Method, uri: Uri, 
                 .iter()
                 .map(|open| described(open, &app, state_of(open, &app)))
                 .collect();
-            json(StatusCode::OK, &json!({ "proposals": all }))
+            respond(StatusCode::OK, &json!({ "proposals": all }))
         }
         Err(error) => failed(&error),
     }
@@ -124,7 +124,7 @@ pub(super) async fn show(
         return *refused;
     }
     match tokio::task::block_in_place(|| admin::get(app.store.as_ref(), &id)) {
-        Ok(open) => json(StatusCode::OK, &described(&open, &app, state_of(&open, &app))),
+        Ok(open) => respond(StatusCode::OK, &described(&open, &app, state_of(&open, &app))),
         Err(error) => failed(&error),
     }
 }
@@ -168,7 +168,7 @@ pub(super) async fn approve(
         Err(error) => return failed(&error),
     };
     if !admin::is_carried(&open, &registry) {
-        return json(StatusCode::ACCEPTED, &described(&open, &app, "open"));
+        return respond(StatusCode::ACCEPTED, &described(&open, &app, "open"));
     }
     let (reply, outcome) = oneshot::channel();
     let order = Order::Decision(open.body.clone());
@@ -188,14 +188,14 @@ pub(super) async fn approve(
         );
     }
     match outcome.await {
-        Ok(Reply::Logged) => {
+        Ok(Reply::Logged(_)) => {
             let removed = tokio::task::block_in_place(|| admin::remove(app.store.as_ref(), &id));
             if let Err(error) = removed {
                 return failed(&error);
             }
-            json(StatusCode::ACCEPTED, &described(&open, &app, "logged"))
+            respond(StatusCode::ACCEPTED, &described(&open, &app, "logged"))
         }
-        Ok(Reply::Refused(code)) => json(
+        Ok(Reply::Refused(code)) => respond(
             StatusCode::CONFLICT,
             &json!({ "error": format!("refused: {code}"), "refusal": code }),
         ),
@@ -244,7 +244,7 @@ pub(super) async fn registry(State(app): State<Arc<App>>, method: Method, uri: U
             "id": hex::encode(pending.id.0), "effective_ms": pending.effective_ms,
         })).collect::<Vec<_>>(),
     });
-    json(StatusCode::OK, &body)
+    respond(StatusCode::OK, &body)
 }
 
 /// `GET /admin/entries/<index>`: an entry with its open or sealed body, canonical CBOR.

@@ -1,146 +1,15 @@
 //! Endpoints for everybody.
 
-use super::{App, json};
-use crate::{
-    clock,
-    oauth::{self, ErrorBody, OAuthError, TokenRequest},
-    sequencer::{Reply, Request},
-};
+use super::{App, RETRY_AFTER, respond};
 use axum::{
     extract::{Path, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use bytes::Bytes;
-use quorate_protocol::{
-    coordinator::{Order, Token},
-    message::Follow,
-};
-use quorate_rules::{Evidence, Refusal, cbor::Canonical, judge::judge};
+use quorate_protocol::message::Follow;
+use quorate_rules::cbor::Canonical;
 use serde_json::json;
 use std::sync::Arc;
-use tokio::sync::{mpsc::error::TrySendError, oneshot};
-
-/// Seconds after which a client that was turned away may come back.
-const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
-
-/// `POST /token` (RFC 6749 §4.4, RFC 7523).
-pub(super) async fn token(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Response {
-    let began = tokio::time::Instant::now();
-    let outcome = issue(&app, &headers, &body).await;
-    let label = outcome.as_ref().map_or_else(|error| error.error, |_| "ok");
-    metrics::counter!("quorate_token_requests_total", "outcome" => label).increment(1);
-    metrics::histogram!("quorate_token_seconds").record(began.elapsed().as_secs_f64());
-    match outcome {
-        Ok(token) => {
-            let body = json!({
-                "access_token": token.jwt,
-                "token_type": "Bearer",
-                "expires_in": token.grant.lifetime_s(),
-                "scope": token.grant.scope().to_string(),
-            });
-            no_store(json(StatusCode::OK, &body))
-        }
-        Err(error) => told(&error),
-    }
-}
-
-async fn issue(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<Token, OAuthError> {
-    let form_type = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let form_type = form_type.split(';').next().unwrap_or_default().trim();
-    if !form_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        return Err(oauth::bad_form("the body must be application/x-www-form-urlencoded"));
-    }
-    let form: Vec<(String, String)> =
-        serde_urlencoded::from_bytes(body).map_err(|_| oauth::bad_form("the body is not a form"))?;
-    let request = oauth::read_request(&form, headers.contains_key(header::AUTHORIZATION))?;
-    let (quorum, registry) = {
-        let seen = app.seen.borrow();
-        (seen.quorum, Arc::clone(&seen.registry))
-    };
-    if !quorum {
-        return Err(OAuthError::unavailable(
-            "too few custodians are reachable; try again shortly",
-        ));
-    }
-    let evidence = Evidence::ClientKey(request.assertion.clone());
-    let grant = judge(&registry, &evidence, clock::now_ms()).map_err(oauth::told)?;
-    oauth::check_unsigned(&request, &grant)?;
-    let traceparent = headers.get("traceparent").and_then(|value| value.to_str().ok());
-    let traceparent = traceparent.filter(|value| is_traceparent(value)).map(str::to_owned);
-    let order = Order::Token {
-        evidence,
-        judged: Some((registry.root(), grant)),
-        traceparent,
-    };
-    wait(app, order, &request).await
-}
-
-async fn wait(app: &App, order: Order, request: &TokenRequest) -> Result<Token, OAuthError> {
-    let (reply, outcome) = oneshot::channel();
-    match app.requests.try_send(Request {
-        order,
-        since_ms: clock::now_ms(),
-        reply,
-    }) {
-        Ok(()) => {}
-        Err(TrySendError::Full(_)) => {
-            return Err(OAuthError::unavailable(
-                "too many requests are waiting; try again shortly",
-            ));
-        }
-        Err(TrySendError::Closed(_)) => return Err(OAuthError::unavailable("the gateway is stopping")),
-    }
-    match outcome.await {
-        Ok(Reply::Token(token)) => {
-            // The registry may have changed while the request waited; what is handed out must still be what was asked for.
-            oauth::check_unsigned(request, &token.grant)?;
-            Ok(*token)
-        }
-        Ok(Reply::Refused(code)) => Err(Refusal::from_code(&code).map_or_else(
-            || OAuthError::unavailable("the custodians could not sign; try again"),
-            oauth::told,
-        )),
-        Ok(Reply::Logged | Reply::Unavailable) | Err(_) => Err(OAuthError::unavailable(
-            "too few custodians answered; try again with a new assertion",
-        )),
-    }
-}
-
-/// W3C Trace Context: `00-<32 hex>-<16 hex>-<2 hex>`.
-fn is_traceparent(value: &str) -> bool {
-    let parts: Vec<&str> = value.split('-').collect();
-    let hex = |part: &str, len: usize| {
-        part.len() == len && part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
-    };
-    matches!(parts.as_slice(), [version, trace, span, flags]
-        if hex(version, 2) && hex(trace, 32) && hex(span, 16) && hex(flags, 2))
-}
-
-fn told(error: &OAuthError) -> Response {
-    let body = ErrorBody {
-        error: error.error,
-        error_description: &error.description,
-    };
-    let mut response = no_store(json(error.status, &body));
-    if error.status == StatusCode::SERVICE_UNAVAILABLE {
-        response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
-    }
-    response
-}
-
-fn no_store(mut response: Response) -> Response {
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-        .headers_mut()
-        .insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
-    response
-}
 
 /// `GET /log/<number>/…`: checkpoint, tiles, and `keys`, the certificate of the tenant's keys.
 pub(super) async fn log(State(app): State<Arc<App>>, Path((number, path)): Path<(u64, String)>) -> Response {
@@ -264,5 +133,5 @@ pub(super) async fn status(State(app): State<Arc<App>>) -> Response {
         "margin": i64::try_from(voting).unwrap_or(0) - i64::from(rule.threshold()),
         "custodians": custodians,
     });
-    json(StatusCode::OK, &body)
+    respond(StatusCode::OK, &body)
 }

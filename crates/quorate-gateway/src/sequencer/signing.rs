@@ -47,7 +47,7 @@ impl Sequencer {
                 metrics::counter!("quorate_second_sets_total").increment(1);
             }
             let proposed = self.coordinator.propose(batch, attempt, &signers);
-            let certified = match self.collect_votes(proposed).await {
+            let certified = match self.collect_votes(proposed, batch).await {
                 Attempt::Done(certified) => certified,
                 Attempt::Without(more) => {
                     out.extend(more);
@@ -105,10 +105,11 @@ impl Sequencer {
         (Duration::from_micros(slowest.unwrap_or(0)) * SLACK).clamp(TRIP.0, TRIP.1)
     }
 
-    async fn collect_votes(&self, proposed: Proposed) -> Attempt<Certified> {
+    async fn collect_votes(&self, proposed: Proposed, batch: &Batch) -> Attempt<Certified> {
+        let batch_parent = batch.parent();
         let signers = proposed.signers().to_vec();
-        let body = Bytes::from(proposed.message().to_canonical());
-        let (answers, failures) = self.trip::<Voted>(path::PROPOSE, &signers, body).await;
+        let bodies = bodies(&proposed);
+        let (answers, failures) = self.trip::<Voted>(path::PROPOSE, bodies).await;
         let mut good = BTreeMap::new();
         let mut out = BTreeSet::new();
         for (number, voted) in answers {
@@ -140,7 +141,7 @@ impl Sequencer {
                     ..
                 } => {
                     // To the parent and no further: from beyond it, it could not sign this head.
-                    let Some(parent) = proposed.message().proposal.parent.as_ref() else {
+                    let Some(parent) = batch_parent.as_ref() else {
                         out.insert(custodian);
                         continue;
                     };
@@ -177,7 +178,8 @@ impl Sequencer {
         let mut later = Vec::new();
         loop {
             let body = Bytes::from(certified.message().to_canonical());
-            let (answers, failures) = self.trip::<Committed>(path::COMMIT, &signers, body).await;
+            let bodies = signers.iter().map(|number| (*number, body.clone())).collect();
+            let (answers, failures) = self.trip::<Committed>(path::COMMIT, bodies).await;
             let mut good = BTreeMap::new();
             let mut out: BTreeSet<u16> = failures.iter().map(who).collect();
             for error in &failures {
@@ -232,33 +234,31 @@ impl Sequencer {
                 head: batch.head(),
                 signature: signature.clone(),
                 certificate: certified.certificate.clone(),
+                registry: batch.tip.registry_arc(),
             }));
         }
         Ok(Attempt::Done(signed))
     }
 
-    /// One message to several custodians at once.
+    /// A message to each of several custodians at once.
     async fn trip<R: Canonical + Send + 'static>(
         &self,
         path: &'static str,
-        signers: &[u16],
-        body: Bytes,
+        bodies: Vec<(u16, Bytes)>,
     ) -> (BTreeMap<u16, R>, Vec<AskError>) {
-        let patience = self.patience(signers);
-        let asks = signers.iter().map(|number| {
-            let (number, body) = (*number, body.clone());
-            async move {
-                let begun = Instant::now();
-                let answer = self.custodians.ask::<R>(number, path, body, patience).await;
-                if answer.is_ok() {
-                    let took = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-                    self.custodians.note(number, |known| {
-                        known.answer_us = (known.answer_us * 7 + took) / 8;
-                        known.refused = None;
-                    });
-                }
-                (number, answer)
+        let signers: Vec<u16> = bodies.iter().map(|(number, _)| *number).collect();
+        let patience = self.patience(&signers);
+        let asks = bodies.into_iter().map(|(number, body)| async move {
+            let begun = Instant::now();
+            let answer = self.custodians.ask::<R>(number, path, body, patience).await;
+            if answer.is_ok() {
+                let took = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+                self.custodians.note(number, |known| {
+                    known.answer_us = (known.answer_us * 7 + took) / 8;
+                    known.refused = None;
+                });
             }
+            (number, answer)
         });
         let (mut answers, mut failures) = (BTreeMap::new(), Vec::new());
         for (number, answer) in join_all(asks).await {
@@ -268,6 +268,18 @@ impl Sequencer {
             }
         }
         (answers, failures)
+    }
+}
+
+/// The proposal for each signer; encoded once where no client secret makes them differ.
+fn bodies(proposed: &Proposed) -> Vec<(u16, Bytes)> {
+    let signers = proposed.signers().iter().copied();
+    if proposed.is_for_all() {
+        let shared = Bytes::from(proposed.message().to_canonical());
+        signers.map(|number| (number, shared.clone())).collect()
+    } else {
+        let own = |number| Bytes::from(proposed.message_for(number).to_canonical());
+        signers.map(|number| (number, own(number))).collect()
     }
 }
 

@@ -1,17 +1,21 @@
 //! Building a batch: the gateway judges early with the same code as the custodians, so that what it proposes is what they build.
 
-use super::{Batch, Coordinator};
+use super::{Batch, Coordinator, Placed, PresentedSecret};
 use crate::{
-    batch::{Seen, plain_leaf},
+    batch::{Seen, TICK_MS, check_fresh, plain_leaf},
     message::{MAX_BATCH, Opening, ProposedEntry},
     tip::Extension,
 };
 use quorate_rules::{
     Evidence, Grant, Refusal, TokenEntry,
+    anchor::Past,
     body::{DecisionBody, TICK},
     cbor::{Array, Bytes, Canonical},
-    judge::judge,
+    client_secret::SecretPart,
+    enrolment::EnrolmentBody,
+    judge::{Presented, judge},
     leaf::{EntryType, commitment},
+    revocation::RevocationBody,
     token::Position,
 };
 use quorate_tlog::hash::Hash;
@@ -21,72 +25,91 @@ use std::collections::BTreeMap;
 /// What somebody asks for.
 #[derive(Debug, Clone)]
 pub enum Order {
-    /// A token.
-    Token {
-        /// Evidence.
-        evidence: Evidence,
-        /// The grant, if it was judged already, with the root of the registry that it was judged against; used while that root
-        /// is still in force.
-        judged: Option<(Hash, Grant)>,
-        /// W3C trace context of the request.
-        traceparent: Option<String>,
-    },
+    /// Tokens.
+    Token(TokenOrder),
     /// A decision.
     Decision(DecisionBody),
+    /// A person's passkey.
+    Enrolment(EnrolmentBody),
+    /// Tokens or a session are stopped; with the leaf that the revocation opens, as the own log holds it.
+    Revocation(RevocationBody, BTreeMap<u64, Vec<u8>>),
     /// Nothing but a newer checkpoint.
     Tick,
 }
 
+/// Asks for the tokens of one piece of evidence.
+#[derive(Debug, Clone)]
+pub struct TokenOrder {
+    /// Evidence.
+    pub evidence: Evidence,
+    /// The client secret, where one was presented.
+    pub secret: Option<PresentedSecret>,
+    /// Leaves of the own log that judging takes.
+    pub leaves: BTreeMap<u64, Vec<u8>>,
+    /// The grant, if it was judged already, with the root of the registry that it was judged against; used while that root is still in
+    /// force.
+    pub judged: Option<(Hash, Grant)>,
+    /// W3C trace context of the request.
+    pub traceparent: Option<String>,
+}
+
+impl TokenOrder {
+    /// Nothing but the evidence.
+    pub const fn of(evidence: Evidence) -> Self {
+        Self {
+            evidence,
+            secret: None,
+            leaves: BTreeMap::new(),
+            judged: None,
+            traceparent: None,
+        }
+    }
+}
+
 struct Builder<'a> {
+    log: u64,
+    time_ms: u64,
     extension: Extension,
     entries: Vec<ProposedEntry>,
-    tokens: BTreeMap<u64, (Grant, TokenEntry)>,
+    tokens: BTreeMap<u64, Placed>,
+    secrets: BTreeMap<u64, PresentedSecret>,
     in_batch: Seen,
     seen: &'a Seen,
 }
 
 impl Coordinator {
-    /// Judges and builds a batch of at most [`MAX_BATCH`] orders; refused ones are named in the result and take no place.
+    /// Judges and builds a batch of at most [`MAX_BATCH`] entries; refused orders are named in the result and take no place, and so are
+    /// those that no longer fit.
     pub fn build(&self, orders: &[Order], now_ms: u64, rng: &mut (impl CryptoRng + RngCore)) -> Batch {
-        // Time never runs backwards in the log, whatever this machine's clock does.
-        let time_ms = now_ms.max(self.tip.time_ms());
-        let mut builder = Builder {
-            extension: self.tip.extend(),
-            entries: Vec::new(),
-            tokens: BTreeMap::new(),
-            in_batch: Seen::default(),
-            seen: &self.seen,
-        };
-        let (mut placed, mut refused) = (BTreeMap::new(), Vec::new());
-        for (number, order) in orders.iter().take(MAX_BATCH).enumerate() {
-            let at = builder.extension.position(self.committee.log(), time_ms);
-            let mut salt = [0; 32];
-            rng.fill_bytes(&mut salt);
+        let mut builder = self.builder(now_ms);
+        let (mut placed, mut refused, mut left) = (BTreeMap::new(), Vec::new(), Vec::new());
+        for (number, order) in orders.iter().enumerate() {
+            let first = self.tip.head().size.saturating_add(builder.entries.len() as u64);
+            if builder.entries.len().saturating_add(order.entries_at_most()) > MAX_BATCH {
+                left.push(number);
+                continue;
+            }
             let outcome = match order {
-                Order::Token {
-                    evidence,
-                    judged,
-                    traceparent,
-                } => {
-                    let grant = match judged {
-                        Some((root, grant)) if *root == at.registry_root => {
-                            grant.check_time(at.time_ms).map(|()| grant.clone())
-                        }
-                        _ => judge(builder.extension.registry(), evidence, at.time_ms),
-                    };
-                    grant.and_then(|grant| builder.token(grant, (evidence, traceparent.as_ref()), &at, salt))
+                Order::Token(order) => builder.tokens(order, rng),
+                Order::Tick => builder.tick(rng),
+                Order::Decision(body) => builder.open(EntryType::Decision, body.to_canonical(), rng),
+                Order::Enrolment(body) => {
+                    let leaves = BTreeMap::new();
+                    builder.signed_by_person(EntryType::Enrolment, body.to_canonical(), &leaves, rng)
                 }
-                Order::Tick => builder.open(EntryType::Tick, TICK.to_vec(), &at, salt),
-                Order::Decision(body) => builder.open(EntryType::Decision, body.to_canonical(), &at, salt),
+                Order::Revocation(body, leaves) => {
+                    builder.signed_by_person(EntryType::Revocation, body.to_canonical(), leaves, rng)
+                }
             };
             match outcome {
                 Ok(()) => {
-                    placed.insert(at.index, number);
+                    let end = self.tip.head().size.saturating_add(builder.entries.len() as u64);
+                    placed.extend((first..end).map(|index| (index, number)));
                 }
                 Err(refusal) => refused.push((number, refusal)),
             }
         }
-        self.finish(builder, time_ms, placed, refused)
+        self.finish(builder, placed, refused, left)
     }
 
     /// Builds the first batch: genesis, and the keys that every custodian certified.
@@ -96,33 +119,33 @@ impl Coordinator {
         now_ms: u64,
         rng: &mut (impl CryptoRng + RngCore),
     ) -> Result<Batch, Refusal> {
-        let time_ms = now_ms.max(self.tip.time_ms());
-        let mut builder = Builder {
+        let mut builder = self.builder(now_ms);
+        builder.open(EntryType::Genesis, self.committee.genesis().to_vec(), rng)?;
+        builder.open(EntryType::Keys, keys, rng)?;
+        Ok(self.finish(builder, BTreeMap::new(), Vec::new(), Vec::new()))
+    }
+
+    fn builder(&self, now_ms: u64) -> Builder<'_> {
+        Builder {
+            log: self.committee.log(),
+            // Time never runs backwards in the log, whatever this machine's clock does, and no two batches share one, so that where the
+            // time changes there was a head.
+            time_ms: now_ms.max(self.tip.time_ms().saturating_add(1)),
             extension: self.tip.extend(),
             entries: Vec::new(),
             tokens: BTreeMap::new(),
+            secrets: BTreeMap::new(),
             in_batch: Seen::default(),
             seen: &self.seen,
-        };
-        let bodies = [
-            (EntryType::Genesis, self.committee.genesis().to_vec()),
-            (EntryType::Keys, keys),
-        ];
-        for (entry_type, body) in bodies {
-            let at = builder.extension.position(self.committee.log(), time_ms);
-            let mut salt = [0; 32];
-            rng.fill_bytes(&mut salt);
-            builder.open(entry_type, body, &at, salt)?;
         }
-        Ok(self.finish(builder, time_ms, BTreeMap::new(), Vec::new()))
     }
 
     fn finish(
         &self,
         builder: Builder<'_>,
-        time_ms: u64,
         placed: BTreeMap<u64, usize>,
         refused: Vec<(usize, Refusal)>,
+        left: Vec<usize>,
     ) -> Batch {
         Batch {
             view: self.view,
@@ -130,23 +153,40 @@ impl Coordinator {
             new_view: self.new_view.clone(),
             first: self.tip.head().size,
             tip: builder.extension.finish(),
-            time_ms,
+            time_ms: builder.time_ms,
             entries: builder.entries,
             tokens: builder.tokens,
+            secrets: builder.secrets,
             placed,
             refused,
+            left,
         }
     }
 }
 
+impl Order {
+    /// Most entries that it may take.
+    const fn entries_at_most(&self) -> usize {
+        match self {
+            Self::Token(TokenOrder {
+                evidence: Evidence::SignIn(..),
+                ..
+            }) => 2,
+            _ => 1,
+        }
+    }
+}
+
+fn salt(rng: &mut (impl CryptoRng + RngCore)) -> [u8; 32] {
+    let mut salt = [0; 32];
+    rng.fill_bytes(&mut salt);
+    salt
+}
+
 impl Builder<'_> {
-    fn token(
-        &mut self,
-        grant: Grant,
-        (evidence, traceparent): (&Evidence, Option<&String>),
-        at: &Position,
-        salt: [u8; 32],
-    ) -> Result<(), Refusal> {
+    fn tokens(&mut self, order: &TokenOrder, rng: &mut (impl CryptoRng + RngCore)) -> Result<(), Refusal> {
+        let at = self.extension.position(self.log, self.time_ms);
+        let grant = self.grant(order, &at)?;
         let jti = grant.jti();
         if self.seen.index_of(&jti).is_some() || self.in_batch.index_of(&jti).is_some() {
             return Err(Refusal::Replayed);
@@ -155,25 +195,90 @@ impl Builder<'_> {
             .extension
             .registry()
             .signing_header()
-            .ok_or(Refusal::UnknownClient)?;
-        let entry = TokenEntry::build(&grant, at, header, &salt);
-        self.extension.append_token(&entry.leaf);
+            .ok_or(Refusal::UnknownClient)?
+            .clone();
         self.in_batch.insert(*jti.as_bytes(), at.index, grant.dies_ms());
-        self.entries.push(ProposedEntry {
-            leaf: Array(entry.leaf.encode()),
-            opening: Some(Opening {
-                salt: Array(salt),
-                body: Bytes(entry.body.clone()),
-            }),
-            evidence: Some(evidence.clone()),
-            traceparent: traceparent.cloned(),
-        });
-        self.tokens.insert(at.index, (grant, entry));
+        if let Some(secret) = &order.secret {
+            self.secrets.insert(at.index, secret.clone());
+        }
+        for (number, kind) in grant.tokens().iter().enumerate() {
+            let at = self.extension.position(self.log, self.time_ms);
+            let salt = salt(rng);
+            let entry = TokenEntry::build(&grant, *kind, &at, &header, &salt);
+            self.extension.append_token(&entry.leaf);
+            let first = number == 0;
+            self.entries.push(ProposedEntry {
+                leaf: Array(entry.leaf.encode()),
+                opening: Some(Opening {
+                    salt: Array(salt),
+                    body: Bytes(entry.body.clone()),
+                }),
+                evidence: first.then(|| order.evidence.clone()),
+                traceparent: order.traceparent.clone().filter(|_| first),
+            });
+            let (grant, kind) = (grant.clone(), *kind);
+            self.tokens.insert(at.index, Placed { grant, kind, entry });
+        }
         Ok(())
     }
 
-    fn open(&mut self, entry_type: EntryType, body: Vec<u8>, at: &Position, salt: [u8; 32]) -> Result<(), Refusal> {
-        let proposed = plain_entry(entry_type, at.time_ms, at.registry_root, salt, body);
+    fn grant(&self, order: &TokenOrder, at: &Position) -> Result<Grant, Refusal> {
+        if let Some((root, grant)) = &order.judged
+            && *root == at.registry_root
+        {
+            return grant.check_time(at.time_ms).map(|()| grant.clone());
+        }
+        let registry = self.extension.registry();
+        let issuer = registry.issuer().ok_or(Refusal::UnknownClient)?;
+        // Any custodian's part tells whether the secret is right.
+        let part = order
+            .secret
+            .as_ref()
+            .map(|presented| SecretPart::derive(&presented.secret, issuer, &presented.client, 1));
+        let presented = Presented {
+            evidence: &order.evidence,
+            secret: part.as_ref().map(|part| (1, part)),
+        };
+        let past = Past {
+            heads: self.extension.heads(),
+            leaves: &order.leaves,
+        };
+        judge(registry, &past, presented, at.time_ms)
+    }
+
+    fn tick(&mut self, rng: &mut (impl CryptoRng + RngCore)) -> Result<(), Refusal> {
+        let just_changed = self.extension.just_changed();
+        if self.time_ms < self.extension.time_ms().saturating_add(TICK_MS) && !just_changed {
+            return Err(Refusal::TickTooSoon);
+        }
+        self.open(EntryType::Tick, TICK.to_vec(), rng)
+    }
+
+    /// An entry that a person signed, which must be of now.
+    fn signed_by_person(
+        &mut self,
+        entry_type: EntryType,
+        body: Vec<u8>,
+        leaves: &BTreeMap<u64, Vec<u8>>,
+        rng: &mut (impl CryptoRng + RngCore),
+    ) -> Result<(), Refusal> {
+        self.extension.position(self.log, self.time_ms);
+        let past = Past {
+            heads: self.extension.heads(),
+            leaves,
+        };
+        check_fresh(self.extension.registry(), &past, entry_type, &body, self.time_ms)?;
+        self.open(entry_type, body, rng)
+    }
+
+    fn open(
+        &mut self,
+        entry_type: EntryType,
+        body: Vec<u8>,
+        rng: &mut (impl CryptoRng + RngCore),
+    ) -> Result<(), Refusal> {
+        let at = self.extension.position(self.log, self.time_ms);
+        let proposed = plain_entry(entry_type, at.time_ms, at.registry_root, salt(rng), body);
         let opening = proposed.opening.as_ref().ok_or(Refusal::OpeningWithheld)?;
         let leaf = plain_leaf(
             entry_type,

@@ -6,7 +6,7 @@ use crate::{
     message::{Committed, Outputs, Purpose},
     permit::checkpoint_text,
 };
-use quorate_rules::{Grant, Refusal, cbor::Canonical};
+use quorate_rules::{Grant, Refusal, cbor::Canonical, grant::TokenKind};
 use quorate_threshold::{AggregateError, GroupKey, Identifier, Scheme};
 use quorate_tlog::hash::{Hash, sha256};
 use std::collections::BTreeMap;
@@ -45,6 +45,8 @@ pub struct Token {
     pub index: u64,
     /// Number of the order that asked for it.
     pub order: usize,
+    /// Which token of its grant.
+    pub kind: TokenKind,
     /// Compact JWS.
     pub jwt: String,
     /// What was granted.
@@ -134,9 +136,9 @@ impl Certified {
                 outputs,
             });
         }
-        for (index, (_, entry)) in &batch.tokens {
+        for (index, placed) in &batch.tokens {
             let purpose = Purpose::Token(*index);
-            let message = entry.signing_input.as_bytes();
+            let message = placed.entry.signing_input.as_bytes();
             if let Some(outputs) = gather(&rounds, purpose, message, self.signers().len(), schemes.token.rounds()) {
                 let (scheme, group) = (Arc::clone(&schemes.token), Arc::clone(&token_group));
                 jobs.push(Job {
@@ -168,16 +170,15 @@ impl Certified {
             match (purpose, outcome) {
                 (Purpose::Checkpoint, Ok(signature)) => signed.checkpoint = Some(signature),
                 (Purpose::Token(index), Ok(signature)) => {
-                    let (Some((grant, entry)), Some(order)) = (batch.tokens.get(&index), batch.placed.get(&index))
-                    else {
+                    let (Some(placed), Some(order)) = (batch.tokens.get(&index), batch.placed.get(&index)) else {
                         continue;
                     };
-                    let jwt = entry.compact(&signature);
                     signed.tokens.push(Token {
                         index,
                         order: *order,
-                        jwt,
-                        grant: grant.clone(),
+                        kind: placed.kind,
+                        jwt: placed.entry.compact(&signature),
+                        grant: placed.grant.clone(),
                     });
                 }
                 (_, Err(AggregateError::Misbehaved { culprits })) => {

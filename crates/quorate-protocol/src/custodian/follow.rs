@@ -4,7 +4,7 @@
 use super::{Custodian, Peer, encoded};
 use crate::{
     Head, QuorumCertificate, batch,
-    message::{Follow, LogEntry, MAX_TRANSFER, Status},
+    message::{Follow, LogEntry, MAX_TRANSFER, Status, note_heads},
     step::{Change, Step},
     tip::Tip,
 };
@@ -39,7 +39,8 @@ impl Custodian {
         if let (true, Some(vote)) = (off_branch, &mut self.last_vote) {
             vote.dropped = true;
         }
-        let entries: Vec<LogEntry> = message.entries.iter().cloned().map(LogEntry::for_others).collect();
+        let mut entries: Vec<LogEntry> = message.entries.iter().cloned().map(LogEntry::for_others).collect();
+        note_heads(message.from, &mut entries, self.certified.heads());
         let mut change = self.state_change();
         change.truncate_from = Some(message.from);
         change.entries = encoded(message.from, &entries);

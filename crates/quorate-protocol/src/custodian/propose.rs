@@ -14,6 +14,7 @@ use crate::{
 };
 use quorate_rules::{Refusal, jwk::PublicJwk};
 use rand_core::{CryptoRng, RngCore};
+use std::collections::BTreeMap;
 
 /// Which of its own tips a proposal extends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,12 +28,12 @@ enum Base {
 }
 
 impl Custodian {
-    /// Answers a proposal.
+    /// Answers a proposal. `leaves` are those of the own log that [`crate::batch::wanted`] names, as far as it holds them.
     pub fn propose(
         &mut self,
         peer: Peer,
         message: &SignedPropose,
-        now_ms: u64,
+        (now_ms, leaves): (u64, &BTreeMap<u64, Vec<u8>>),
         rng: &mut (impl CryptoRng + RngCore),
     ) -> Result<Step<Voted>, Refusal> {
         let proposal = &message.proposal;
@@ -49,8 +50,11 @@ impl Custodian {
         check_time(self.tip_of(base), proposal, now_ms)?;
         let judge = Judge {
             committee: &self.committee,
+            number: self.identity.number,
             seen: &self.seen,
             keys: &self.keys,
+            leaves,
+            secrets: &message.secrets,
             any_leaf: self.switches.any_leaf,
         };
         let judged = judge.batch(self.tip_of(base), proposal, rng)?;

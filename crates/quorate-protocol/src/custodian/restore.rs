@@ -11,8 +11,12 @@ use crate::{
     step::{Change, Step},
     tip::Tip,
 };
-use quorate_rules::{Refusal, Registry, cbor::Canonical};
-use quorate_tlog::range::CompactRange;
+use quorate_rules::{
+    Leaf, Refusal, Registry,
+    anchor::{HeadAt, Heads},
+    cbor::Canonical,
+};
+use quorate_tlog::{hash::Hash, range::CompactRange};
 use rand_core::{CryptoRng, RngCore};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,10 +28,61 @@ pub struct Saved {
     pub state: Option<Vec<u8>>,
     /// The registry record.
     pub registry: Option<Vec<u8>>,
-    /// Index of the first entry in [`Saved::tail`].
-    pub tail_from: u64,
-    /// The last entries, at least those above the settled head and those of the last [`super::REPLAY_WINDOW_MS`].
+    /// The entries above the settled head.
     pub tail: Vec<LogEntry>,
+    /// What is still alive of the entries of the last [`super::REPLAY_WINDOW_MS`], in order.
+    pub remembered: Vec<Remembered>,
+}
+
+/// What a custodian needs of an old entry: the identifier whose evidence may still be alive, and the head that ends there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remembered {
+    index: u64,
+    time_ms: u64,
+    identifier: Option<([u8; 32], u64)>,
+    root: Option<Hash>,
+}
+
+impl Remembered {
+    /// What is alive of an entry at `now_ms`, the time of the newest leaf; none if nothing is.
+    pub fn of(index: u64, entry: &LogEntry, now_ms: u64) -> Option<Self> {
+        let leaf = Leaf::decode(&entry.leaf.0).ok()?;
+        let identifier = entry.jti.map(|jti| jti.0).zip(entry.dies_ms);
+        let identifier = identifier.filter(|(_, dies_ms)| *dies_ms >= now_ms);
+        let root = entry.root.map(|root| Hash::from(root.0));
+        (identifier.is_some() || root.is_some()).then_some(Self {
+            index,
+            time_ms: leaf.time_ms,
+            identifier,
+            root,
+        })
+    }
+
+    /// The heads among them up to this size.
+    pub fn heads(remembered: &[Self], size: u64) -> Heads {
+        let mut heads = Heads::default();
+        for one in remembered.iter().filter(|one| one.index < size) {
+            if let Some(root) = one.root {
+                heads.push(HeadAt {
+                    size: one.index.saturating_add(1),
+                    root,
+                    time_ms: one.time_ms,
+                });
+            }
+        }
+        heads
+    }
+
+    /// The identifiers among them.
+    pub fn seen(remembered: &[Self]) -> Seen {
+        let mut seen = Seen::default();
+        for one in remembered {
+            if let Some((jti, dies_ms)) = one.identifier {
+                seen.insert(jti, one.index, dies_ms);
+            }
+        }
+        seen
+    }
 }
 
 /// A custodian as it starts; persisting the step makes the new incarnation durable before anybody hears of it.
@@ -93,7 +148,9 @@ impl Custodian {
         self.view = state.view;
         self.last_vote = state.last_vote;
         self.newest = state.newest.iter().map(|held| (held.custodian, held.clone())).collect();
-        self.settled = read_tip(&state.settled, &registry)?;
+        let range = range_of(&state.settled)?;
+        let heads = Remembered::heads(&saved.remembered, range.size());
+        self.settled = Tip::from_parts(range, Arc::clone(&registry), state.settled.time_ms, heads);
         self.saved_registry = registry;
         self.certified = self.replay(&self.settled, range_of(&state.certified)?.size(), saved)?;
         if SavedTip::from(&self.certified) != state.certified {
@@ -111,11 +168,7 @@ impl Custodian {
             }
             self.tentative = Some(tip);
         }
-        for (index, entry) in (saved.tail_from..).zip(&saved.tail) {
-            if let (Some(jti), Some(dies_ms)) = (entry.jti, entry.dies_ms) {
-                self.seen.insert(jti.0, index, dies_ms);
-            }
-        }
+        self.seen = Remembered::seen(&saved.remembered);
         Ok(())
     }
 
@@ -123,7 +176,7 @@ impl Custodian {
     fn replay(&self, base: &Tip, size: u64, saved: &Saved) -> Result<Tip, Refusal> {
         let offset = |index: u64| {
             index
-                .checked_sub(saved.tail_from)
+                .checked_sub(self.settled.head().size)
                 .and_then(|offset| usize::try_from(offset).ok())
         };
         let from = base.head().size;
@@ -136,10 +189,6 @@ impl Custodian {
         let entries = saved.tail.get(first..end).ok_or(Refusal::Malformed)?;
         batch::follow(base, &self.committee, entries)
     }
-}
-
-fn read_tip(saved: &SavedTip, registry: &Arc<Registry>) -> Result<Tip, Refusal> {
-    Ok(Tip::from_parts(range_of(saved)?, Arc::clone(registry), saved.time_ms))
 }
 
 fn range_of(saved: &SavedTip) -> Result<CompactRange, Refusal> {

@@ -2,7 +2,7 @@
 
 use quorate_protocol::{
     Head,
-    custodian::{REPLAY_WINDOW_MS, Saved},
+    custodian::{REPLAY_WINDOW_MS, Remembered, Saved},
     key_ring::{KeyRing, Schemes},
     message::LogEntry,
     saved::SavedState,
@@ -63,15 +63,15 @@ impl Disk {
         let size = self.entries.len() as u64;
         let time_of = |index| Leaf::decode(&self.entry(index).leaf.0).unwrap().time_ms;
         let newest_ms = size.checked_sub(1).map_or(0, time_of);
-        let mut from = state.settled_size().unwrap().min(size);
-        while from > 0 && (from == size || time_of(from) + REPLAY_WINDOW_MS > newest_ms) {
-            from -= 1;
-        }
+        let settled = state.settled_size().unwrap().min(size);
+        let recent = (0..size).filter(|index| time_of(*index) + REPLAY_WINDOW_MS > newest_ms);
         Saved {
             state: self.state.clone(),
             registry: self.registry.clone(),
-            tail_from: from,
-            tail: (from..size).map(|index| self.entry(index)).collect(),
+            tail: (settled..size).map(|index| self.entry(index)).collect(),
+            remembered: recent
+                .filter_map(|index| Remembered::of(index, &self.entry(index), newest_ms))
+                .collect(),
         }
     }
 

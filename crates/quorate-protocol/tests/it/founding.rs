@@ -14,16 +14,19 @@ use quorate_protocol::{
     tip::Tip,
 };
 use quorate_rules::{
-    Evidence, QuorumRule, RULES_VERSION,
+    Evidence, Grant, QuorumRule, RULES_VERSION, Refusal, Registry,
+    anchor::{Heads, Past},
     body::{DecisionBody, GenesisBody},
     cbor::{Array, Canonical},
     decision::{Action, Approval, Proposal},
+    judge::{Presented, judge},
     jwk::PublicJwk,
     name::{ClientId, DisplayName, Issuer, PartyName, Scope},
     record::{self, Admin, AdminSet, ClientRecord, CustodianRecord, GatewayRecord},
     tag::TagKey,
 };
 use rand_core::RngCore;
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 pub const CLIENT: &str = "service";
@@ -235,4 +238,14 @@ pub fn fresh(rng: &mut Generator) -> String {
     let mut bytes = [0; 16];
     rng.fill_bytes(&mut bytes);
     B64.encode(bytes)
+}
+
+/// Judges a machine's evidence, which asks nothing of the past.
+pub fn judged(registry: &Registry, evidence: &Evidence, batch_ms: u64) -> Result<Grant, Refusal> {
+    let (heads, leaves) = (Heads::default(), BTreeMap::new());
+    let past = Past {
+        heads: &heads,
+        leaves: &leaves,
+    };
+    judge(registry, &past, Presented::without_secret(evidence), batch_ms)
 }

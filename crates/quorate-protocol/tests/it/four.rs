@@ -7,7 +7,7 @@ use crate::{
 };
 use quorate_protocol::{
     QuorumCertificate,
-    coordinator::{Batch, Certified, Coordinator, NewViewRound, Order, Proposed, Signed},
+    coordinator::{Batch, Certified, Coordinator, NewViewRound, Order, Proposed, Signed, TokenOrder},
     custodian::{Custodian, Peer},
     dkg::{Begin, Broadcasts, Deals, SignedFinished},
     message::{AskPeer, Follow, Hello, Join, SignedPropose, Voted},
@@ -178,16 +178,13 @@ impl<'a> Four<'a> {
         let evidence = self
             .parties
             .evidence(&self.parties.client, (&jti, crate::founding::ISSUER), self.now_ms);
-        self.build(Order::Token {
-            evidence,
-            judged: None,
-            traceparent: None,
-        })
+        self.build(Order::Token(TokenOrder::of(evidence)))
     }
 
     pub fn propose(&mut self, number: u16, message: &SignedPropose) -> Result<Voted, Refusal> {
         let place = usize::from(number) - 1;
-        let step = self.custodians[place].propose(self.peer, message, self.now_ms, &mut self.rng)?;
+        let step =
+            self.custodians[place].propose(self.peer, message, (self.now_ms, &BTreeMap::new()), &mut self.rng)?;
         Ok(done(step, &mut self.disks[place]))
     }
 

@@ -1,6 +1,9 @@
 //! What must hold after every event, seen from outside of every machine.
 
-use crate::{disk::Disk, founding::Founded};
+use crate::{
+    disk::Disk,
+    founding::{Founded, judged},
+};
 use quorate_protocol::{
     Head, View,
     message::{Commit, Committed, LogEntry, Outputs, Propose, ProposedEntry, Purpose, Voted},
@@ -12,7 +15,7 @@ use quorate_protocol::{
 use quorate_rules::{
     TokenEntry,
     cbor::Canonical,
-    judge::judge,
+    grant::TokenKind,
     leaf::{EntryType, Leaf},
 };
 use quorate_tlog::hash::{Hash, sha256};
@@ -105,9 +108,9 @@ impl Watch {
             let opening = entry.opening.as_ref().unwrap();
             let token = leaf.entry_type == EntryType::Token;
             if token {
-                if let Ok(grant) = judge(extension.registry(), entry.evidence.as_ref().unwrap(), time_ms) {
+                if let Ok(grant) = judged(extension.registry(), entry.evidence.as_ref().unwrap(), time_ms) {
                     let header = extension.registry().signing_header().unwrap();
-                    let built = TokenEntry::build(&grant, &at, header, &opening.salt.0);
+                    let built = TokenEntry::build(&grant, TokenKind::Access, &at, header, &opening.salt.0);
                     tokens.insert(
                         at.index,
                         GoodToken {
@@ -122,11 +125,8 @@ impl Watch {
                 extension.append_open(&leaf, opening).unwrap();
             }
             entries.push(LogEntry {
-                leaf: entry.leaf,
                 opening: (!token).then(|| opening.clone()),
-                sealed: None,
-                jti: None,
-                dies_ms: None,
+                ..LogEntry::of_leaf(entry.leaf)
             });
         }
         let tip = extension.finish();

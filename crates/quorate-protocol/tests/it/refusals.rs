@@ -6,7 +6,7 @@ use crate::{
 };
 use quorate_protocol::{
     Head, QuorumCertificate, Refusal, View, Vote,
-    coordinator::Order,
+    coordinator::{Order, plain_entry},
     custodian::{CLOCK_MS, Peer},
     dkg::{Broadcasts, Deals},
     equivocation::Equivocation,
@@ -17,7 +17,7 @@ use quorate_protocol::{
 use quorate_rules::{
     body::{GenesisBody, KeysBody},
     cbor::{Array, Bytes, Canonical},
-    leaf::{Leaf, commitment},
+    leaf::{EntryType, Leaf, commitment},
 };
 use quorate_tlog::hash::Hash;
 use std::sync::OnceLock;
@@ -32,7 +32,11 @@ fn changed(four: &Four<'_>, message: &SignedPropose, change: impl FnOnce(&mut Pr
     let mut proposal = message.proposal.clone();
     change(&mut proposal);
     let signature = proposal.sign(&four.parties.gateways[0]);
-    SignedPropose { proposal, signature }
+    SignedPropose {
+        proposal,
+        signature,
+        secrets: Vec::new(),
+    }
 }
 
 /// Exchanges the body of an entry; the leaf commits to it.
@@ -103,14 +107,35 @@ fn tokens_are_not_signed_after_their_window_but_their_checkpoint_is() {
 #[test]
 fn the_log_is_not_filled_with_ticks() {
     let mut four = Four::at_work(founded());
+    // The last leaf is a decision; one tick may follow it at once, so that pages can prove what it changed.
     let batch = four.build(Order::Tick);
-    let proposed = four.coordinator.propose(&batch, 0, &[1, 2, 3]);
+    assert!(four.complete(&batch).checkpoint.is_some());
+    let refused = four
+        .coordinator
+        .build(&[Order::Tick], four.now_ms + 1_000, &mut four.rng);
     assert_eq!(
-        four.propose(1, proposed.message()).err(),
-        Some(Refusal::TickTooSoon),
-        "a second after the last leaf"
+        refused.refused,
+        [(0, Refusal::TickTooSoon)],
+        "an honest gateway does not propose it"
     );
-    four.now_ms = FOUNDED_MS + quorate_protocol::batch::TICK_MS;
+    let batch = four.token();
+    let honest = four.coordinator.propose(&batch, 0, &[1, 2, 3]).message().clone();
+    let soon = changed(&four, &honest, |proposal| {
+        let registry_root = Leaf::decode(&proposal.entries[0].leaf.0).unwrap().registry_root;
+        let tick = quorate_rules::body::TICK.to_vec();
+        proposal.entries = vec![plain_entry(
+            EntryType::Tick,
+            proposal.time_ms,
+            registry_root,
+            [1; 32],
+            tick,
+        )];
+    });
+    for number in [1, 2, 3] {
+        let outcome = four.propose(number, &soon).err();
+        assert_eq!(outcome, Some(Refusal::TickTooSoon), "a second after the last leaf");
+    }
+    four.now_ms += quorate_protocol::batch::TICK_MS + 1;
     let batch = four.build(Order::Tick);
     assert!(four.complete(&batch).checkpoint.is_some());
 }

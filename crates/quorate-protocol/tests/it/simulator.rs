@@ -421,11 +421,11 @@ impl Simulator {
             Ask::Propose(m) if self.planted == Planted::NonceKept => {
                 let mut kept = Generator::new("kept", u64::from(number));
                 custodian
-                    .propose(peer, m, self.now_ms, &mut kept)
+                    .propose(peer, m, (self.now_ms, &BTreeMap::new()), &mut kept)
                     .map(|step| step.map(Told::Voted))
             }
             Ask::Propose(m) => custodian
-                .propose(peer, m, self.now_ms, &mut self.rng)
+                .propose(peer, m, (self.now_ms, &BTreeMap::new()), &mut self.rng)
                 .map(|step| step.map(Told::Voted)),
             Ask::Commit(m) => custodian
                 .commit(peer, m, self.now_ms)

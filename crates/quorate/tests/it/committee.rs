@@ -13,7 +13,7 @@ use quorate::{
 use quorate_gateway::custodians::{ANSWER, AskError, Custodians, accept};
 use quorate_protocol::{
     Committee, Refusal, View,
-    coordinator::{Batch, Certified, Coordinator, NewViewRound, Order, Proposed, Signed},
+    coordinator::{Batch, Certified, Coordinator, NewViewRound, Order, Proposed, Signed, TokenOrder},
     dkg::{Begin, Broadcasts, Deals, SignedBroadcast, SignedFinished},
     key_ring::Schemes,
     message::{AskPeer, Commit, Committed, EnterView, Hello, Join, SignedNewView, SignedPropose, Status, Voted, path},
@@ -328,11 +328,7 @@ impl Bench {
     }
 
     pub fn order(evidence: Evidence) -> Order {
-        Order::Token {
-            evidence,
-            judged: None,
-            traceparent: None,
-        }
+        Order::Token(TokenOrder::of(evidence))
     }
 
     /// A batch of one good token.

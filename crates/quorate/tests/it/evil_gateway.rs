@@ -280,7 +280,9 @@ fn evidence_that_is_not_good_gets_a_leaf_but_no_token() {
 /// A good assertion under another header; who signed it is not even looked at.
 fn with_header(bench: &Bench, member: &str, value: serde_json::Value) -> Evidence {
     use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-    let Evidence::ClientKey(assertion) = bench.evidence();
+    let Evidence::ClientKey(assertion) = bench.evidence() else {
+        unreachable!("a machine")
+    };
     let (header, rest) = assertion.split_once('.').unwrap();
     let mut header: serde_json::Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).unwrap()).unwrap();
     header[member] = value;
@@ -288,7 +290,9 @@ fn with_header(bench: &Bench, member: &str, value: serde_json::Value) -> Evidenc
 }
 
 fn tampered(bench: &Bench) -> Evidence {
-    let Evidence::ClientKey(mut assertion) = bench.evidence();
+    let Evidence::ClientKey(mut assertion) = bench.evidence() else {
+        unreachable!("a machine")
+    };
     let last = assertion.pop().unwrap();
     let at = assertion.len() - 8;
     assertion.push(last);

@@ -106,7 +106,11 @@ impl Simulator {
 
     fn signed(&self, proposal: Propose) -> Ask {
         let signature = proposal.sign(&self.founded.gateways[LIAR]);
-        Ask::Propose(SignedPropose { proposal, signature })
+        Ask::Propose(SignedPropose {
+            proposal,
+            signature,
+            secrets: Vec::new(),
+        })
     }
 
     fn send_crafted(&mut self) {

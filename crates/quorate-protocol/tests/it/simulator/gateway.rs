@@ -8,10 +8,9 @@ use crate::{
 use ed25519_dalek::SigningKey;
 use quorate_protocol::{
     Head, Refusal,
-    coordinator::{Batch, Certified, Coordinator, NewViewRound, Order, Proposed},
+    coordinator::{Batch, Certified, Coordinator, NewViewRound, Order, Proposed, TokenOrder},
     message::{Committed, Follow, Voted},
 };
-use quorate_rules::judge::judge;
 use std::collections::BTreeMap;
 
 pub enum Phase {
@@ -118,7 +117,7 @@ impl Simulator {
             }
             15..22 => {
                 self.fault("evidence forged");
-                let grant = judge(founded.tip.registry(), &good, self.now_ms).unwrap();
+                let grant = crate::founding::judged(founded.tip.registry(), &good, self.now_ms).unwrap();
                 judged = Some((founded.tip.registry().root(), grant));
                 let wrong = if self.rng.percent(50) {
                     (SigningKey::from_bytes(&[1; 32]), ISSUER)
@@ -130,11 +129,10 @@ impl Simulator {
             }
             _ => self.pool.evidence.push(good),
         }
-        Order::Token {
-            evidence,
+        Order::Token(TokenOrder {
             judged,
-            traceparent: None,
-        }
+            ..TokenOrder::of(evidence)
+        })
     }
 
     fn propose(&mut self, gateway: usize, batch: Batch, attempt: u16) {

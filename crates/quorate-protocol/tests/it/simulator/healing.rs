@@ -5,7 +5,10 @@ use crate::{
     founding::{ISSUER, fresh},
     invariants::Violation,
 };
-use quorate_protocol::{coordinator::Order, message::Standing};
+use quorate_protocol::{
+    coordinator::{Order, TokenOrder},
+    message::Standing,
+};
 
 impl Simulator {
     pub fn heal(&mut self) -> Result<(), Violation> {
@@ -56,11 +59,11 @@ impl Simulator {
     fn issue(&mut self, signers: &[u16]) -> Result<(), Violation> {
         let founded = self.founded;
         let jti = fresh(&mut self.rng);
-        let order = Order::Token {
-            evidence: founded.evidence(&founded.client, (&jti, ISSUER), self.now_ms),
-            judged: None,
-            traceparent: None,
-        };
+        let order = Order::Token(TokenOrder::of(founded.evidence(
+            &founded.client,
+            (&jti, ISSUER),
+            self.now_ms,
+        )));
         let before = self.tokens;
         let batch = self.gateways[0].coordinator.build(&[order], self.now_ms, &mut self.rng);
         let proposed = self.gateways[0].coordinator.propose(&batch, 0, signers);
