@@ -1,8 +1,7 @@
-//! `quorate client` and `quorate proposal`: every change is a proposal that administrators approve with their own keys.
+//! Administrators: every change is a proposal that they approve with their own keys. `quorate proposal`.
 
 use crate::{
     cli::Common,
-    client_key::ClientKey,
     clock,
     layout::{Layout, TenantFile},
     tenant,
@@ -14,13 +13,9 @@ use quorate_gateway::admin::AdminRequest;
 use quorate_rules::{
     cbor::{Array, Canonical},
     decision::{Action, Proposal},
-    jwk::PublicJwk,
-    name::{Audience, ClientId, DisplayName, Issuer, Scope},
-    record::{self, ClientRecord},
-    tag::TagKey,
+    name::Issuer,
+    record,
 };
-use quorate_store::file;
-use rand_core::{OsRng, RngCore};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -38,57 +33,21 @@ pub struct Signed {
     admin_key: Option<PathBuf>,
 }
 
-/// `quorate client`
-#[derive(Debug, Subcommand)]
-pub enum ClientCommand {
-    /// Propose a client, and approve it with the own key.
-    ///
-    /// Makes a key under clients/<ID>.jwk unless --jwk names the public key of a client that keeps its own. Prints what to configure
-    /// in the client.
-    Add(AddArgs),
-    /// List the clients.
-    List(Signed),
-    /// Stop a client at once; one administrator suffices.
-    Suspend(SuspendArgs),
-}
+impl Signed {
+    /// The data directory.
+    pub fn layout(&self) -> Layout {
+        self.common.layout()
+    }
 
-/// `quorate client add`
-#[derive(Debug, Args)]
-pub struct AddArgs {
-    #[command(flatten)]
-    signed: Signed,
-    /// Client identifier: 1 to 64 of A-Z a-z 0-9 . _ ~ -
-    id: String,
-    /// Name for people; the identifier where left out.
-    #[arg(long)]
-    name: Option<String>,
-    /// Scope of its tokens, separated by spaces.
-    #[arg(long, default_value = "")]
-    scope: String,
-    /// The one audience of its tokens; the issuer where left out.
-    #[arg(long)]
-    audience: Option<String>,
-    /// Life of its tokens in seconds, 30 to 86400.
-    #[arg(long, default_value_t = ClientRecord::DEFAULT_LIFETIME_S)]
-    token_lifetime: u32,
-    /// Bind its tokens to its registered key (cnf).
-    #[arg(long)]
-    sender_constrained: bool,
-    /// File of the client's public JWK; a new key is made where left out.
-    #[arg(long, value_name = "FILE")]
-    jwk: Option<PathBuf>,
-    /// Algorithm of a new key: ES256 or EdDSA.
-    #[arg(long, default_value = "ES256", conflicts_with = "jwk")]
-    key_alg: String,
-}
+    /// The named key, if there is one.
+    pub const fn admin_key(&self) -> Option<&PathBuf> {
+        self.admin_key.as_ref()
+    }
 
-/// `quorate client suspend`
-#[derive(Debug, Args)]
-pub struct SuspendArgs {
-    #[command(flatten)]
-    signed: Signed,
-    /// Client identifier.
-    id: String,
+    /// Whether to print JSON.
+    pub const fn json(&self) -> bool {
+        self.common.json
+    }
 }
 
 /// `quorate proposal`
@@ -233,19 +192,6 @@ impl AdminClient {
     }
 }
 
-/// Runs `quorate client`.
-pub async fn run_client(command: ClientCommand) -> Result<ExitCode> {
-    match command {
-        ClientCommand::Add(args) => add(args).await,
-        ClientCommand::List(signed) => list_clients(&signed).await,
-        ClientCommand::Suspend(args) => {
-            let client = AdminClient::open(&args.signed.common.layout(), args.signed.admin_key.as_ref())?;
-            let told = client.propose(Action::SuspendClient(ClientId::new(args.id)?)).await?;
-            print_proposal(&told, args.signed.common.json)
-        }
-    }
-}
-
 /// Runs `quorate proposal`.
 pub async fn run_proposal(command: ProposalCommand) -> Result<ExitCode> {
     match command {
@@ -304,95 +250,8 @@ pub async fn run_proposal(command: ProposalCommand) -> Result<ExitCode> {
     }
 }
 
-async fn add(args: AddArgs) -> Result<ExitCode> {
-    let layout = args.signed.common.layout();
-    let tenant = layout.tenant()?;
-    let place = layout.client_key(&args.id);
-    let key = match &args.jwk {
-        Some(path) => PublicJwk::parse(&file::read_bounded(path, 16 * 1024)?.context("there is no such JWK file")?)?,
-        None if place.exists() => ClientKey::read(&place)?.public().clone(),
-        None => {
-            let key = ClientKey::generate(&args.key_alg)?;
-            key.write(&place)?;
-            key.public().clone()
-        }
-    };
-    let record = client_record(&args, key)?;
-    let client = AdminClient::open(&layout, args.signed.admin_key.as_ref())?;
-    let told = client.propose(Action::PutClient(record)).await?;
-    if args.signed.common.json {
-        println!("{told}");
-        return Ok(ExitCode::SUCCESS);
-    }
-    print_proposal(&told, false)?;
-    println!("issuer          {}", tenant.issuer);
-    println!("client_id       {}", args.id);
-    println!("authentication  private_key_jwt, audience of the assertion: the issuer string alone");
-    if args.jwk.is_none() {
-        println!("private key     {}", place.display());
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn client_record(args: &AddArgs, key: PublicJwk) -> Result<ClientRecord> {
-    let mut tag_key = [0; 32];
-    OsRng.fill_bytes(&mut tag_key);
-    let record = ClientRecord {
-        id: ClientId::new(args.id.clone())?,
-        name: DisplayName::new(args.name.clone().unwrap_or_else(|| args.id.clone()))?,
-        keys: vec![record::ClientKey { jwk: key, kid: None }],
-        scope: Scope::parse(&args.scope)?,
-        audience: args.audience.clone().map(Audience::new).transpose()?,
-        token_lifetime_s: args.token_lifetime,
-        sender_constrained: args.sender_constrained,
-        tag_key: TagKey::new(tag_key),
-        suspended: false,
-    };
-    record.check().context("a token lives 30 to 86400 seconds")?;
-    Ok(record)
-}
-
-/// The record of a client with one key and defaults otherwise.
-pub fn plain_client(id: &str, scope: &str, key: PublicJwk) -> Result<ClientRecord> {
-    let mut tag_key = [0; 32];
-    OsRng.fill_bytes(&mut tag_key);
-    Ok(ClientRecord {
-        id: ClientId::new(id)?,
-        name: DisplayName::new(id)?,
-        keys: vec![record::ClientKey { jwk: key, kid: None }],
-        scope: Scope::parse(scope)?,
-        audience: None,
-        token_lifetime_s: ClientRecord::DEFAULT_LIFETIME_S,
-        sender_constrained: false,
-        tag_key: TagKey::new(tag_key),
-        suspended: false,
-    })
-}
-
-async fn list_clients(signed: &Signed) -> Result<ExitCode> {
-    let registry = AdminClient::open(&signed.common.layout(), signed.admin_key.as_ref())?
-        .get("/admin/registry")
-        .await?;
-    if signed.common.json {
-        println!("{}", json!({ "clients": registry["clients"] }));
-        return Ok(ExitCode::SUCCESS);
-    }
-    for client in registry["clients"].as_array().into_iter().flatten() {
-        let state = if client["suspended"] == true {
-            "suspended"
-        } else {
-            "active"
-        };
-        println!(
-            "{:<24} {state:<10} {}",
-            text(&client["client_id"]),
-            text(&client["scope"])
-        );
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn print_proposal(told: &Value, as_json: bool) -> Result<ExitCode> {
+/// Prints what became of a proposal.
+pub fn print_proposal(told: &Value, as_json: bool) -> Result<ExitCode> {
     if as_json {
         println!("{told}");
     } else {
@@ -407,6 +266,7 @@ fn print_proposal(told: &Value, as_json: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn text(value: &Value) -> &str {
+/// A string of a JSON document, or nothing.
+pub fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }

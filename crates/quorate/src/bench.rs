@@ -1,19 +1,15 @@
 //! `quorate bench`: a system of its own under load, everything on this machine, everything durable.
 
+mod client;
+mod work;
+
 use crate::{
-    client_key::ClientKey,
-    clock,
     layout::{Layout, RunFile},
     public,
-    up::DEMO_CLIENT,
 };
 use anyhow::{Context, Result, bail};
-use bytes::Bytes;
 use clap::{Args, ValueEnum};
-use http::Request;
-use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use client::{Client, Tally};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -21,9 +17,8 @@ use std::process::{ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::net::TcpStream;
-use tokio::task::JoinSet;
 use tokio::time::Instant;
+use work::Work;
 
 /// Requests of the idle phase, one after another.
 const IDLE: usize = 100;
@@ -36,6 +31,26 @@ enum Grant {
     /// A fresh private_key_jwt assertion for every token.
     #[value(name = "client_credentials")]
     ClientCredentials,
+    /// A tap of a software passkey and the redemption of its code with a client secret, for an access token and an ID token.
+    #[value(name = "code")]
+    Code,
+}
+
+impl Grant {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::ClientCredentials => "client_credentials",
+            Self::Code => "code",
+        }
+    }
+
+    /// Tokens of one operation.
+    const fn tokens(self) -> f64 {
+        match self {
+            Self::ClientCredentials => 1.0,
+            Self::Code => 2.0,
+        }
+    }
 }
 
 /// Arguments.
@@ -76,13 +91,6 @@ pub struct BenchArgs {
     dir: Option<PathBuf>,
 }
 
-/// Latencies in microseconds, and errors.
-#[derive(Debug, Default)]
-struct Tally {
-    latencies_us: Vec<u64>,
-    errors: BTreeMap<String, u64>,
-}
-
 /// A running system and what it has used so far.
 struct System {
     child: tokio::process::Child,
@@ -90,11 +98,11 @@ struct System {
     run: RunFile,
     gateway: String,
     issuer: String,
+    invitation: Option<String>,
 }
 
 /// Runs the command.
 pub async fn run(args: BenchArgs) -> Result<ExitCode> {
-    let Grant::ClientCredentials = args.grant;
     let dir = args
         .dir
         .clone()
@@ -112,7 +120,11 @@ pub async fn run(args: BenchArgs) -> Result<ExitCode> {
 
 async fn measure(args: &BenchArgs, dir: &std::path::Path) -> Result<serde_json::Value> {
     let mut system = System::start(args, dir).await?;
-    let client = Arc::new(Client::new(&system, &args.key_alg).await?);
+    let work = match args.grant {
+        Grant::ClientCredentials => Work::machine(&system, &args.key_alg).await?,
+        Grant::Code => Work::sign_in(&system).await?,
+    };
+    let client = Arc::new(Client::new(&system, work));
     let idle = client.one_by_one(IDLE).await?;
     let warm = client.load(args.concurrency, WARM_UP).await;
     if warm.latencies_us.is_empty() {
@@ -148,7 +160,8 @@ fn report(
     sorted.sort_unstable();
     let mut idle_sorted = idle.latencies_us.clone();
     idle_sorted.sort_unstable();
-    let tokens = sorted.len() as f64;
+    let operations = sorted.len() as f64;
+    let tokens = operations * args.grant.tokens();
     let cpu: BTreeMap<_, _> = after
         .cpu_ms
         .iter()
@@ -161,8 +174,8 @@ fn report(
         .filter(|(name, _)| **name != "load-generator")
         .map(|(_, ms)| ms)
         .sum();
-    json!({
-        "grant": "client_credentials",
+    let mut report = json!({
+        "grant": args.grant.name(),
         "client_key": args.key_alg,
         "custodians": args.custodians,
         "threshold": args.threshold,
@@ -183,7 +196,12 @@ fn report(
         "fsyncs": after.fsyncs - before.fsyncs,
         "errors": tally.errors.values().sum::<u64>(),
         "errors_by_kind": tally.errors,
-    })
+    });
+    if args.grant == Grant::Code {
+        report["logins_per_second"] = round(operations / seconds).into();
+        report["cpu_ms_per_login"] = round(total / operations).into();
+    }
+    report
 }
 
 fn percentile(sorted: &[u64], percent: f64) -> f64 {
@@ -251,6 +269,7 @@ impl System {
             run,
             gateway: text("gateway")?,
             issuer: text("issuer")?,
+            invitation: text("invitation").ok(),
         })
     }
 
@@ -334,134 +353,4 @@ pub fn free_ports() -> Result<u16> {
         }
     }
     bail!("found no four free ports in a row");
-}
-
-struct Client {
-    address: String,
-    issuer: String,
-    id: String,
-    key: ClientKey,
-}
-
-impl Client {
-    async fn new(system: &System, alg: &str) -> Result<Self> {
-        let address = system.gateway.trim_start_matches("http://").to_owned();
-        let issuer = system.issuer.clone();
-        let demo = ClientKey::read(&system.layout.client_key(DEMO_CLIENT))?;
-        if demo.public().alg() == alg {
-            return Ok(Self {
-                address,
-                issuer,
-                id: DEMO_CLIENT.to_owned(),
-                key: demo,
-            });
-        }
-        let key = ClientKey::generate(alg)?;
-        let record = crate::admin::plain_client("bench", "bench", key.public().clone())?;
-        let admin = crate::admin::AdminClient::open(&system.layout, None)?;
-        admin
-            .propose(quorate_rules::decision::Action::PutClient(record))
-            .await?;
-        Ok(Self {
-            address,
-            issuer,
-            id: "bench".to_owned(),
-            key,
-        })
-    }
-
-    async fn one_by_one(self: &Arc<Self>, count: usize) -> Result<Tally> {
-        let mut sender = self.connect().await?;
-        let mut tally = Tally::default();
-        for _ in 0..count {
-            self.request(&mut sender, &mut tally).await;
-        }
-        Ok(tally)
-    }
-
-    /// Closed loop: each of `concurrency` connections sends its next request when the last is answered.
-    async fn load(self: &Arc<Self>, concurrency: usize, length: Duration) -> Tally {
-        let end = Instant::now() + length;
-        let mut workers = JoinSet::new();
-        for _ in 0..concurrency {
-            let client = Arc::clone(self);
-            workers.spawn(async move {
-                let mut tally = Tally::default();
-                while Instant::now() < end {
-                    match client.connect().await {
-                        Ok(mut sender) => {
-                            while Instant::now() < end && client.request(&mut sender, &mut tally).await {}
-                        }
-                        Err(_) => {
-                            *tally.errors.entry("connect".to_owned()).or_default() += 1;
-                            tokio::time::sleep(Duration::from_millis(50)).await;
-                        }
-                    }
-                }
-                tally
-            });
-        }
-        let mut all = Tally::default();
-        while let Some(Ok(tally)) = workers.join_next().await {
-            all.latencies_us.extend(tally.latencies_us);
-            for (kind, count) in tally.errors {
-                *all.errors.entry(kind).or_default() += count;
-            }
-        }
-        all
-    }
-
-    async fn connect(&self) -> Result<http1::SendRequest<Full<Bytes>>> {
-        let stream = TcpStream::connect(&self.address).await?;
-        stream.set_nodelay(true)?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the connection ends with its sender, which the caller owns"
-        )]
-        tokio::task::spawn(connection);
-        Ok(sender)
-    }
-
-    /// One token; false if the connection is gone.
-    async fn request(&self, sender: &mut http1::SendRequest<Full<Bytes>>, tally: &mut Tally) -> bool {
-        let outcome = async {
-            let assertion = self.key.assertion(&self.id, &self.issuer, clock::now_ms()).ok()?;
-            let body = format!(
-                "grant_type=client_credentials&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer\
-                 &client_assertion={assertion}"
-            );
-            let request = Request::post("/token")
-                .header("host", &self.address)
-                .header("content-type", "application/x-www-form-urlencoded")
-                .body(Full::new(Bytes::from(body)))
-                .ok()?;
-            let began = Instant::now();
-            let response = sender.send_request(request).await.ok()?;
-            let status = response.status();
-            let body = response.into_body().collect().await.ok()?.to_bytes();
-            Some((status, body, began.elapsed()))
-        };
-        match outcome.await {
-            None => {
-                *tally.errors.entry("connection".to_owned()).or_default() += 1;
-                false
-            }
-            Some((status, body, took)) if status.is_success() && body.starts_with(b"{") => {
-                tally
-                    .latencies_us
-                    .push(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
-                true
-            }
-            Some((status, body, _)) => {
-                let error: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-                let kind = error["error"]
-                    .as_str()
-                    .map_or_else(|| status.to_string(), str::to_owned);
-                *tally.errors.entry(kind).or_default() += 1;
-                tokio::time::sleep(Duration::from_millis(20)).await;
-                true
-            }
-        }
-    }
 }

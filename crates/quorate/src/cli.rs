@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::{admin, bench, layout::Layout, log, site, status, token, up, verify};
+use crate::{admin, bench, client, demo, layout::Layout, log, site, status, token, up, user, verify};
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use quorate_custodian::run::Options as CustodianOptions;
@@ -70,7 +70,10 @@ enum Command {
     Log(log::LogCommand),
     /// Add, list and stop clients; each change is a decision that administrators approve.
     #[command(subcommand)]
-    Client(admin::ClientCommand),
+    Client(client::ClientCommand),
+    /// Invite, list and stop people; each change is a decision that administrators approve.
+    #[command(subcommand)]
+    User(user::UserCommand),
     /// Read proposals and approve them.
     #[command(subcommand)]
     Proposal(admin::ProposalCommand),
@@ -81,6 +84,9 @@ enum Command {
     Site(site::SiteCommand),
     /// Measure a system of its own under load.
     Bench(bench::BenchArgs),
+    /// The demonstration's relying party as `up` starts it.
+    #[command(name = "demo-of-up", hide = true)]
+    Demo(demo::DemoArgs),
     /// One custodian as `up` starts it; elsewhere use the small binary quorate-custodian.
     #[command(name = "custodian-of-up", hide = true)]
     Custodian(ConfigArgs),
@@ -119,11 +125,16 @@ impl Cli {
             Command::Verify(args) => wait(one()?, verify::run(args)),
             Command::Status(args) => wait(one()?, status::run(args)),
             Command::Log(command) => wait(one()?, log::run(command)),
-            Command::Client(command) => wait(one()?, admin::run_client(command)),
+            Command::Client(command) => wait(one()?, client::run(command)),
+            Command::User(command) => wait(one()?, user::run(command)),
             Command::Proposal(command) => wait(one()?, admin::run_proposal(command)),
             Command::Gateway(args) => wait(many()?, gateway(args)),
             Command::Site(command) => wait(one()?, site::run(command)),
             Command::Bench(args) => wait(many()?, bench::run(args)),
+            Command::Demo(args) => {
+                wait(one()?, demo::run(args))?;
+                Ok(ExitCode::SUCCESS)
+            }
             Command::Custodian(args) => {
                 let options = CustodianOptions {
                     end_with_stdin: args.end_with_stdin,

@@ -31,6 +31,18 @@ pub struct TenantFile {
     pub demo: bool,
 }
 
+impl TenantFile {
+    /// Port of the demonstration's relying party.
+    pub const fn demo_port(&self) -> u16 {
+        self.port.saturating_add(3)
+    }
+
+    /// Its address.
+    pub fn demo_url(&self) -> String {
+        format!("http://localhost:{}", self.demo_port())
+    }
+}
+
 /// `run.json`: the processes of a running system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -80,6 +92,16 @@ impl Layout {
     /// `clients/<id>.jwk`
     pub fn client_key(&self, id: &str) -> PathBuf {
         self.root.join("clients").join(format!("{id}.jwk"))
+    }
+
+    /// `clients/<id>.secret`, in a demo only: the relying party that `up` runs.
+    pub fn client_secret(&self, id: &str) -> PathBuf {
+        self.root.join("clients").join(format!("{id}.secret"))
+    }
+
+    /// `admin/invitation`, in a demo only: the link of the first user, until it is used.
+    pub fn invitation(&self) -> PathBuf {
+        self.root.join("admin/invitation")
     }
 
     /// `gateway/`

@@ -2,9 +2,7 @@
 //! could start.
 
 use crate::{
-    admin::{AdminClient, plain_client},
-    client_key::ClientKey,
-    clock, delay,
+    clock, delay, founding,
     layout::{Layout, RunFile, TenantFile},
     public, site,
     supervise::{self, Part, Parts},
@@ -12,7 +10,7 @@ use crate::{
 };
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use quorate_rules::{QuorumRule, decision::Action};
+use quorate_rules::QuorumRule;
 use quorate_store::file;
 use serde_json::json;
 use std::path::PathBuf;
@@ -20,10 +18,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
-/// The demo's client.
-pub const DEMO_CLIENT: &str = "demo-service";
-/// The demo client's scope.
-const DEMO_SCOPE: &str = "demo.read demo.write";
 /// Longest wait for a system that starts.
 const START: Duration = Duration::from_secs(60);
 /// How often children are looked after.
@@ -80,19 +74,19 @@ pub async fn run(args: UpArgs, log_level: &str, log: &str) -> Result<ExitCode> {
     let mut parts = Parts::start(parts(&layout, &tenant, log_level, log)?)?;
     write_run_file(&layout, &parts)?;
     let ready = tokio::select! {
-        ready = prepare(&layout, &tenant, &say) => ready,
+        ready = prepare(&layout, &tenant, &say) => ready.map(Some),
         ended = watch_over(&layout, &mut parts) => Err(ended),
-        _ = stop.changed() => Ok(false),
+        _ = stop.changed() => Ok(None),
     };
     let outcome = match ready {
-        Ok(true) => {
-            announce(&layout, &tenant, rule, args.json);
+        Ok(Some(invitation)) => {
+            announce(&layout, &tenant, rule, invitation.as_deref(), args.json);
             tokio::select! {
                 ended = watch_over(&layout, &mut parts) => Err(ended),
                 _ = stop.changed() => Ok(()),
             }
         }
-        Ok(false) => Ok(()),
+        Ok(None) => Ok(()),
         Err(error) => Err(error),
     };
     say("stopping");
@@ -195,6 +189,29 @@ fn parts(layout: &Layout, tenant: &TenantFile, log_level: &str, log: &str) -> Re
             .concat(),
         ),
     ];
+    parts.push(part(
+        "demo".to_owned(),
+        [
+            words(&["demo-of-up", "--issuer", &tenant.issuer, "--url", &tenant.demo_url()]),
+            words(&[
+                "--client-id",
+                founding::DEMO_APPLICATION,
+                "--listen",
+                &format!("127.0.0.1:{}", tenant.demo_port()),
+            ]),
+            vec![
+                "--secret".to_owned(),
+                text(
+                    root.join(
+                        layout
+                            .client_secret(founding::DEMO_APPLICATION)
+                            .strip_prefix(layout.root())?,
+                    ),
+                ),
+            ],
+        ]
+        .concat(),
+    ));
     for number in 1..=tenant.custodians {
         let config = text(root.join(format!("custodian-{number}/custodian.toml")));
         parts.push(part(
@@ -238,8 +255,8 @@ async fn watch_over(layout: &Layout, parts: &mut Parts) -> anyhow::Error {
     }
 }
 
-/// Waits until tokens can be issued, writes the issuer site, registers the demo client.
-async fn prepare(layout: &Layout, tenant: &TenantFile, say: &impl Fn(&str)) -> Result<bool> {
+/// Waits until tokens can be issued, writes the issuer site, registers what the demonstration needs. The link of an open invitation.
+async fn prepare(layout: &Layout, tenant: &TenantFile, say: &impl Fn(&str)) -> Result<Option<String>> {
     let http = public::http()?;
     let deadline = tokio::time::Instant::now() + START;
     let mut said = String::new();
@@ -260,7 +277,7 @@ async fn prepare(layout: &Layout, tenant: &TenantFile, say: &impl Fn(&str)) -> R
             }
             // A rebuilt gateway publishes with its next checkpoint; the site of an older tenant is there already.
             let published = status["published"].as_u64().is_some_and(|size| size >= 2);
-            if status["ready"] == true && (published || layout.site().join("index.html").exists()) {
+            if status["ready"] == true && (published || layout.site().join("jwks.json").exists()) {
                 break;
             }
         }
@@ -273,52 +290,24 @@ async fn prepare(layout: &Layout, tenant: &TenantFile, say: &impl Fn(&str)) -> R
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    if !layout.site().join("index.html").exists() {
+    if layout.site().join("jwks.json").exists() {
+        // The pages of this release; keys, discovery and policy stay what the log made them.
+        site::write_pages(&layout.site())?;
+    } else {
         site::write(layout, tenant, &layout.site()).await?;
     }
-    register_demo_client(layout, say).await?;
-    Ok(true)
+    founding::register(layout, tenant, say).await
 }
 
-async fn register_demo_client(layout: &Layout, say: &impl Fn(&str)) -> Result<()> {
-    if !layout.admin_key().exists() {
-        return Ok(());
-    }
-    let admin = AdminClient::open(layout, None)?;
-    let registry = admin.get("/admin/registry").await?;
-    let known = registry["clients"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .any(|client| client["client_id"] == DEMO_CLIENT);
-    if known {
-        return Ok(());
-    }
-    let place = layout.client_key(DEMO_CLIENT);
-    let key = if place.exists() {
-        ClientKey::read(&place)?
-    } else {
-        let key = ClientKey::generate("ES256")?;
-        key.write(&place)?;
-        key
-    };
-    admin
-        .propose(Action::PutClient(plain_client(
-            DEMO_CLIENT,
-            DEMO_SCOPE,
-            key.public().clone(),
-        )?))
-        .await?;
-    say(&format!("  registered {DEMO_CLIENT} by a signed decision"));
-    Ok(())
-}
-
-fn announce(layout: &Layout, tenant: &TenantFile, rule: QuorumRule, as_json: bool) {
+fn announce(layout: &Layout, tenant: &TenantFile, rule: QuorumRule, invitation: Option<&str>, as_json: bool) {
+    let demo = tenant.demo_url();
     if as_json {
         let line = json!({
             "issuer": tenant.issuer,
             "gateway": tenant.gateway,
             "data_dir": layout.root(),
+            "demo": demo,
+            "invitation": invitation,
             "ready_ms": clock::now_ms(),
         });
         println!("{line}");
@@ -328,26 +317,33 @@ fn announce(layout: &Layout, tenant: &TenantFile, rule: QuorumRule, as_json: boo
         "
 issuer    {issuer}
 gateway   {gateway}
+demo      {demo}   a relying party to sign in to
 data      {data}
 
+{person}
   custodians {n}   sign {t}   forging needs {t}   may be absent {absent}   log cannot fork with up to {fork} malicious{note}
 
 There is no master key. In its place: {t} custodian operators together, {k} administrator, whoever runs the issuer site's host and
 its DNS, and the people who release this software.
 All custodians run on this one host, so they are NOT independent: whoever owns the host owns them all. This is a demonstration.
 
-try       quorate token --client {DEMO_CLIENT}{flag}
+try       quorate token --client {client}{flag}
 then      quorate verify TOKEN{flag}
 stop      Ctrl-C; the next start resumes",
         issuer = tenant.issuer,
         gateway = tenant.gateway,
         data = layout.root().display(),
+        person = match invitation {
+            Some(link) => format!("enrol     {link}\n          whoever opens this link first enrols the passkey of user {}\n", founding::DEMO_USER),
+            None => String::new(),
+        },
         n = rule.custodians(),
         t = rule.threshold(),
         absent = rule.may_be_absent(),
         fork = rule.fork_free_up_to(),
         note = if rule.fork_free_up_to() == 0 { " (demo only: one malicious custodian can fork the log)" } else { "" },
         k = 1,
+        client = founding::DEMO_CLIENT,
         flag = if layout.root() == std::path::Path::new("quorate-data") { String::new() } else { format!(" --data-dir {}", layout.root().display()) },
     );
 }

@@ -15,9 +15,11 @@ use axum::{
 use bytes::Bytes;
 use quorate_protocol::coordinator::Order;
 use quorate_rules::{
+    Registry,
     cbor::{Array, Canonical},
     decision::Approval,
     name::PartyName,
+    person::{ApplicationType, InteractiveClientRecord, UserRecord},
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -217,6 +219,7 @@ pub(super) async fn registry(State(app): State<Arc<App>>, method: Method, uri: U
         .map(|client| {
             json!({
                 "client_id": client.id.as_str(),
+                "type": "machine",
                 "name": client.name.as_str(),
                 "scope": client.scope.to_string(),
                 "audience": client.audience.as_ref().map(|audience| audience.as_str()),
@@ -227,7 +230,9 @@ pub(super) async fn registry(State(app): State<Arc<App>>, method: Method, uri: U
                 "changed_at": registry.client_changed_at(&client.id),
             })
         })
+        .chain(registry.interactive_clients().map(|client| interactive(&registry, client)))
         .collect();
+    let users: Vec<_> = registry.users().map(|user| described_user(&registry, user)).collect();
     let admins = registry.admins();
     let body = json!({
         "issuer": registry.issuer().map(|issuer| issuer.as_str()),
@@ -240,11 +245,51 @@ pub(super) async fn registry(State(app): State<Arc<App>>, method: Method, uri: U
         })),
         "gateways": registry.gateways().map(|gateway| gateway.name.as_str()).collect::<Vec<_>>(),
         "clients": clients,
+        "users": users,
+        "invitations": registry.invitations().map(|invitation| json!({
+            "key": hex::encode(invitation.key.0), "sub": invitation.sub.as_str(), "expires_ms": invitation.expires_ms,
+        })).collect::<Vec<_>>(),
         "pending": registry.pending().map(|pending| json!({
             "id": hex::encode(pending.id.0), "effective_ms": pending.effective_ms,
         })).collect::<Vec<_>>(),
     });
     respond(StatusCode::OK, &body)
+}
+
+fn interactive(registry: &Registry, client: &InteractiveClientRecord) -> serde_json::Value {
+    json!({
+        "client_id": client.id.as_str(),
+        "type": match client.application_type {
+            ApplicationType::Web => "web",
+            ApplicationType::Native => "native",
+            ApplicationType::SinglePage => "spa",
+        },
+        "name": client.name.as_str(),
+        "scope": client.scope.to_string(),
+        "redirect_uris": client.redirect_uris.iter().map(|uri| uri.as_str()).collect::<Vec<_>>(),
+        "token_lifetime_s": client.token_lifetime_s,
+        "suspended": client.suspended,
+        "changed_at": registry.client_changed_at(&client.id),
+    })
+}
+
+fn described_user(registry: &Registry, user: &UserRecord) -> serde_json::Value {
+    let passkeys: Vec<_> = registry
+        .credentials_of(&user.sub)
+        .map(|(credential, index)| {
+            json!({ "label": credential.label.as_str(), "enrolled_ms": credential.enrolled_ms, "index": index, "revoked": credential.revoked })
+        })
+        .collect();
+    json!({
+        "sub": user.sub.as_str(),
+        "preferred_username": user.username.as_str(),
+        "name": user.name.as_ref().map(|name| name.as_str()),
+        "email": user.email.as_ref().map(|email| email.as_str()),
+        "email_verified": user.email_verified,
+        "groups": user.groups.iter().map(|group| group.as_str()).collect::<Vec<_>>(),
+        "suspended": user.suspended,
+        "passkeys": passkeys,
+    })
 }
 
 /// `GET /admin/entries/<index>`: an entry with its open or sealed body, canonical CBOR.

@@ -278,6 +278,14 @@ impl Registry {
         }
     }
 
+    /// Invitations that were not used yet.
+    pub fn invitations(&self) -> impl Iterator<Item = &InvitationRecord> {
+        self.records.values().filter_map(|stored| match &stored.record {
+            Record::Invitation(invitation) => Some(invitation),
+            _ => None,
+        })
+    }
+
     /// The passkey of this id.
     pub fn credential(&self, id: &Bytes) -> Option<&CredentialRecord> {
         match self.record(&credential_key(id))? {

@@ -4,7 +4,7 @@ use crate::system::QUORATE;
 use bytes::Bytes;
 use ed25519_dalek::{Signer, SigningKey};
 use quorate::{
-    admin::plain_client,
+    client::machine,
     client_key::ClientKey,
     clock,
     layout::{Layout, TenantFile},
@@ -117,7 +117,7 @@ impl Bench {
         bench.join_all().await;
         bench.enter_view().await;
         bench.found().await;
-        let record = plain_client(CLIENT, "read write", bench.client.public().clone()).unwrap();
+        let record = machine(CLIENT, "read write", bench.client.public().clone()).unwrap();
         bench.decide(Action::PutClient(record)).await;
         bench
     }

@@ -128,7 +128,7 @@ fn change_claims(message: &mut SignedPropose, from: &str, to: &str) {
 fn altered_claims_leaves_and_openings_are_refused() {
     runtime().block_on(async {
         let mut bench = Bench::start().await;
-        let other = quorate::admin::plain_client("other", "read", bench.client.public().clone()).unwrap();
+        let other = quorate::client::machine("other", "read", bench.client.public().clone()).unwrap();
         bench.decide(Action::PutClient(other)).await;
         let batch = bench.batch();
         for (from, to) in [
@@ -195,7 +195,7 @@ fn evidence_that_is_not_good_gets_a_leaf_but_no_token() {
         let other = quorate::client_key::ClientKey::generate("EdDSA").unwrap();
         bench
             .decide(Action::PutClient(
-                quorate::admin::plain_client("other", "read", other.public().clone()).unwrap(),
+                quorate::client::machine("other", "read", other.public().clone()).unwrap(),
             ))
             .await;
 
@@ -305,7 +305,7 @@ fn tampered(bench: &Bench) -> Evidence {
 fn decisions_by_a_minority_or_on_another_state_spoil_the_batch() {
     runtime().block_on(async {
         let bench = Bench::start().await;
-        let record = quorate::admin::plain_client("new", "read", bench.client.public().clone()).unwrap();
+        let record = quorate::client::machine("new", "read", bench.client.public().clone()).unwrap();
         let good = bench.decision(Action::PutClient(record));
         let order = quorate_protocol::coordinator::Order::Decision(good.clone());
         let batch = bench.coordinator.build(&[order], quorate::clock::now_ms(), &mut OsRng);

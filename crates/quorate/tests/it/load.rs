@@ -5,7 +5,7 @@ use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
-use quorate::{client_key::ClientKey, clock, up::DEMO_CLIENT};
+use quorate::{client_key::ClientKey, clock, founding::DEMO_CLIENT};
 use quorate_rules::leaf::token_hash;
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeSet;
