@@ -76,6 +76,9 @@ pub enum Action {
     /// Stops a person's account at once.
     #[n(9)]
     SuspendUser(#[n(0)] Subject),
+    /// Stops a passkey at once, by the digest of its credential id.
+    #[n(10)]
+    StopPasskey(#[n(0)] Array<32>),
 }
 
 impl Action {
@@ -83,7 +86,11 @@ impl Action {
     pub const fn only_stops(&self) -> bool {
         matches!(
             self,
-            Self::SuspendClient(_) | Self::RemoveGateway(_) | Self::Cancel(_) | Self::SuspendUser(_)
+            Self::SuspendClient(_)
+                | Self::RemoveGateway(_)
+                | Self::Cancel(_)
+                | Self::SuspendUser(_)
+                | Self::StopPasskey(_)
         )
     }
 }
@@ -144,6 +151,7 @@ impl Proposal {
                 render_user(&mut text, user);
                 text.push_str(&format!("  invited by key {} until {expires_ms} ms\n", hex(&key.0)));
             }
+            Action::StopPasskey(id) => text.push_str(&format!("stop passkey {}\n", hex(&id.0))),
             Action::SuspendUser(sub) => text.push_str(&format!("stop user {sub}\n")),
         }
         text

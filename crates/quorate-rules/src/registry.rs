@@ -233,6 +233,7 @@ impl Registry {
                 Action::PutInteractiveClient(client, private) => self.may_put_interactive(client, private),
                 Action::Invite(user, key, expires_ms) => self.may_invite(user, key, *expires_ms, time_ms),
                 Action::SuspendUser(sub) => self.user(sub).is_some(),
+                Action::StopPasskey(id) => self.passkey(id).is_some(),
                 Action::SuspendClient(id) => self.client(id).is_some() || self.interactive_client(id).is_some(),
                 Action::SetAdmins(set) => set.check().is_ok(),
                 Action::PutGateway(gateway) => PublicJwk::Ed25519(gateway.link_key).is_sound(),
@@ -269,6 +270,7 @@ impl Registry {
             }
             Action::Invite(user, key, expires_ms) => self.invite(index, salt, user, key, *expires_ms),
             Action::SuspendUser(sub) => self.suspend_user(index, salt, sub),
+            Action::StopPasskey(id) => self.stop_passkey(index, salt, id),
             Action::SetAdmins(set) => self.put(index, salt, Record::Admins(set.clone())),
             Action::PutGateway(gateway) => self.put(index, salt, Record::Gateway(gateway.clone())),
             Action::RemoveGateway(name) => {

@@ -35,6 +35,8 @@ pub enum UserCommand {
     List(Signed),
     /// Stop a person's account at once; one administrator suffices.
     Suspend(SuspendArgs),
+    /// Stop one passkey at once, a lost one for instance; one administrator suffices.
+    StopPasskey(StopPasskeyArgs),
 }
 
 /// `quorate user invite`
@@ -70,6 +72,15 @@ pub struct SuspendArgs {
     name: String,
 }
 
+/// `quorate user stop-passkey`
+#[derive(Debug, Args)]
+pub struct StopPasskeyArgs {
+    #[command(flatten)]
+    signed: Signed,
+    /// The passkey's identifier, as `quorate user list --json` prints it.
+    id: String,
+}
+
 /// An invitation: its decision, and the link that carries its seed.
 pub struct Invitation {
     /// What the administrators decide.
@@ -90,6 +101,13 @@ pub async fn run(command: UserCommand) -> Result<ExitCode> {
             let told = admin
                 .propose(Action::SuspendUser(Subject::new(text(&user["sub"]))?))
                 .await?;
+            print_proposal(&told, args.signed.json())
+        }
+        UserCommand::StopPasskey(args) => {
+            let id = hex::decode(&args.id).ok().and_then(|id| id.try_into().ok());
+            let id = id.context("a passkey's identifier has 64 hex digits; `quorate user list --json` prints them")?;
+            let admin = AdminClient::open(&args.signed.layout(), args.signed.admin_key())?;
+            let told = admin.propose(Action::StopPasskey(Array(id))).await?;
             print_proposal(&told, args.signed.json())
         }
     }

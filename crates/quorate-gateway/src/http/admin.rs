@@ -19,7 +19,7 @@ use quorate_rules::{
     cbor::{Array, Canonical},
     decision::Approval,
     name::PartyName,
-    person::{ApplicationType, InteractiveClientRecord, UserRecord},
+    person::{ApplicationType, InteractiveClientRecord, UserRecord, credential_digest},
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -277,7 +277,7 @@ fn described_user(registry: &Registry, user: &UserRecord) -> serde_json::Value {
     let passkeys: Vec<_> = registry
         .credentials_of(&user.sub)
         .map(|(credential, index)| {
-            json!({ "label": credential.label.as_str(), "enrolled_ms": credential.enrolled_ms, "index": index, "revoked": credential.revoked })
+            json!({ "id": hex::encode(credential_digest(&credential.id).as_bytes()), "label": credential.label.as_str(), "enrolled_ms": credential.enrolled_ms, "index": index, "revoked": credential.revoked })
         })
         .collect();
     json!({

@@ -204,14 +204,19 @@ impl Founded {
             tag_key: TagKey::new([9; 32]),
             suspended: false,
         };
+        self.decision(tip, FOUNDED_MS, Action::PutClient(record))
+    }
+
+    /// A decision of the one administrator.
+    pub fn decision(&self, tip: &Tip, now_ms: u64, action: Action) -> DecisionBody {
         let proposal = Proposal {
             version: 1,
             issuer: self.committee.body().issuer.clone(),
             log: 1,
             registry_root: Array(*tip.registry().root().as_bytes()),
-            created_ms: FOUNDED_MS,
-            expires_ms: FOUNDED_MS + 60_000,
-            action: Action::PutClient(record),
+            created_ms: now_ms,
+            expires_ms: now_ms + 60_000,
+            action,
         };
         let signature = Array(self.admin.sign(proposal.digest().as_bytes()).to_bytes());
         DecisionBody {

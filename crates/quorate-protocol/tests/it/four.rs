@@ -10,7 +10,7 @@ use quorate_protocol::{
     coordinator::{Batch, Certified, Coordinator, NewViewRound, Order, Proposed, Signed, TokenOrder},
     custodian::{Custodian, Peer},
     dkg::{Begin, Broadcasts, Deals, SignedFinished},
-    message::{AskPeer, Follow, Hello, Join, SignedPropose, Voted},
+    message::{AskPeer, Follow, Hello, Join, LogEntry, SignedPropose, Voted},
     tip::Tip,
 };
 use quorate_rules::{
@@ -172,6 +172,15 @@ impl<'a> Four<'a> {
         batch
     }
 
+    /// Leaves of the log, as every custodian holds them.
+    pub fn leaves(&self, indices: &[u64]) -> BTreeMap<u64, Vec<u8>> {
+        let held = |index: &u64| {
+            let entry = LogEntry::from_canonical(self.disks[0].entries.get(index)?).unwrap();
+            Some((*index, entry.leaf.0.to_vec()))
+        };
+        indices.iter().filter_map(held).collect()
+    }
+
     /// A batch of one good token.
     pub fn token(&mut self) -> Batch {
         let jti = crate::founding::fresh(&mut self.rng);
@@ -183,8 +192,8 @@ impl<'a> Four<'a> {
 
     pub fn propose(&mut self, number: u16, message: &SignedPropose) -> Result<Voted, Refusal> {
         let place = usize::from(number) - 1;
-        let step =
-            self.custodians[place].propose(self.peer, message, (self.now_ms, &BTreeMap::new()), &mut self.rng)?;
+        let leaves = self.leaves(&quorate_protocol::batch::wanted(&message.proposal));
+        let step = self.custodians[place].propose(self.peer, message, (self.now_ms, &leaves), &mut self.rng)?;
         Ok(done(step, &mut self.disks[place]))
     }
 
@@ -194,7 +203,7 @@ impl<'a> Four<'a> {
             .to_vec()
             .into_iter()
             .map(|number| {
-                let voted = self.propose(number, proposed.message()).unwrap();
+                let voted = self.propose(number, &proposed.message_for(number)).unwrap();
                 proposed.check(&self.parties.committee, number, &voted).unwrap();
                 (number, voted)
             })
@@ -236,8 +245,8 @@ impl<'a> Four<'a> {
         let certificate = self.coordinator.certificate().unwrap().clone();
         let limit = certificate.head.size - from;
         let entries = (from..from + limit)
-            .map(|index| quorate_protocol::message::LogEntry::from_canonical(&self.disks[0].entries[&index]).unwrap())
-            .map(quorate_protocol::message::LogEntry::for_others)
+            .map(|index| LogEntry::from_canonical(&self.disks[0].entries[&index]).unwrap())
+            .map(LogEntry::for_others)
             .collect();
         let follow = Follow {
             origin: self.origin(),

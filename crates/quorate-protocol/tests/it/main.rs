@@ -9,6 +9,8 @@ mod founding;
 mod four;
 mod generator;
 mod invariants;
+mod passkey;
+mod people;
 mod refusals;
 mod simulator;
 mod tests;

@@ -76,6 +76,14 @@ impl Registry {
         }
     }
 
+    pub(super) fn stop_passkey(&mut self, index: u64, salt: &[u8; 32], id: &Array<32>) {
+        if let Some(credential) = self.passkey(id) {
+            let mut stopped = credential.clone();
+            stopped.revoked = true;
+            self.put(index, salt, Record::Credential(stopped));
+        }
+    }
+
     pub(super) fn forget_stopped(&mut self, time_ms: u64) {
         let dead: Vec<String> = self
             .stopped()
@@ -289,6 +297,14 @@ impl Registry {
     /// The passkey of this id.
     pub fn credential(&self, id: &Bytes) -> Option<&CredentialRecord> {
         match self.record(&credential_key(id))? {
+            Record::Credential(credential) => Some(credential),
+            _ => None,
+        }
+    }
+
+    /// The passkey whose credential id has this digest.
+    pub(super) fn passkey(&self, id: &Array<32>) -> Option<&CredentialRecord> {
+        match self.record(&format!("credential/{}", crate::record::hex(&id.0)))? {
             Record::Credential(credential) => Some(credential),
             _ => None,
         }

@@ -5,6 +5,7 @@
 mod chaos;
 mod committee;
 mod evil_gateway;
+mod evil_person;
 mod faults;
 mod floors;
 mod load;
