@@ -13,18 +13,36 @@ const DISCOVERY = "/.well-known/openid-configuration";
 const POLICY = "/.well-known/quorate/tlog-policy";
 const JWKS = "/jwks.json";
 
-/** @returns {Promise<Issuer>} */
-export async function loadIssuer() {
-  const [discovery, policy] = await Promise.all([own(DISCOVERY), own(POLICY)]);
-  const { issuer, token_endpoint: endpoint } = members(JSON.parse(discovery));
-  // The page belongs to the issuer that it was loaded from and to no other.
-  if (issuer !== location.origin) throw new Malformed("the discovery document of this site");
-  return { issuer: location.origin, gateway: new Gateway(gatewayUrl(textOf(endpoint))), policy: await readPolicy(policy) };
+/** A file of this site is missing or wrong. No server and no person is at fault but who runs the site. */
+export class SiteTrouble extends Error {
+  /**
+   * @param {string} path
+   * @param {unknown} cause
+   */
+  constructor(path, cause) {
+    super(`${path} is not what it must be`, { cause });
+    this.name = "SiteTrouble";
+  }
 }
 
-/** The issuer's own key set. */
-export async function loadKeys() {
-  return /** @type {unknown} */ (JSON.parse(await own(JWKS)));
+/** @returns {Promise<Issuer>} */
+export async function loadIssuer() {
+  const discovery = own(DISCOVERY, (text) => {
+    const { issuer, token_endpoint: endpoint } = members(JSON.parse(text));
+    // The page belongs to the issuer that it was loaded from and to no other.
+    if (issuer !== location.origin) throw new Malformed("a discovery document of this origin");
+    return new Gateway(gatewayUrl(textOf(endpoint)));
+  });
+  const [gateway, policy] = await Promise.all([discovery, own(POLICY, readPolicy)]);
+  return { issuer: location.origin, gateway, policy };
+}
+
+/**
+ * The issuer's own key set.
+ * @returns {Promise<unknown>}
+ */
+export function loadKeys() {
+  return own(JWKS, JSON.parse);
 }
 
 /**
@@ -39,11 +57,21 @@ export function gatewayUrl(endpoint) {
   return /** @type {string} */ (parts[1]);
 }
 
-/** @param {string} path */
-async function own(path) {
+/**
+ * @template T
+ * @param {string} path
+ * @param {(text: string) => T | Promise<T>} read
+ * @returns {Promise<T>}
+ */
+async function own(path, read) {
   const response = await fetch(path, { credentials: "omit", referrerPolicy: "no-referrer", redirect: "error" }).catch(() => {
     throw new GatewayError(0, "unreachable");
   });
-  if (!response.ok) throw new GatewayError(response.status, "site_file");
-  return response.text();
+  try {
+    if (!response.ok) throw new Malformed(`a file that is there (${response.status})`);
+    return await read(await response.text());
+  } catch (error) {
+    if (error instanceof DOMException) throw error;
+    throw new SiteTrouble(path, error);
+  }
 }
