@@ -3,8 +3,9 @@
 import { BadReturn, beginSignIn, finishSignIn, forgetTokens, keptTokens } from "./account_client.js";
 import { Passkeys } from "./account_passkeys.js";
 import { Tokens } from "./account_tokens.js";
-import { checkAnchor, checkForward } from "./anchor.js";
+import { Distrust, checkAnchor, checkForward } from "./anchor.js";
 import { fromBase64url } from "./base64.js";
+import { equal } from "./bytes.js";
 import { logNumber } from "./checkpoint.js";
 import { button, element, trouble } from "./dom.js";
 import { GatewayError } from "./gateway.js";
@@ -28,7 +29,7 @@ import { ACCOUNT_CLIENT, forgetVisit, keptVisit } from "./visit.js";
 const STEPS = 8;
 const STEP_MS = 500;
 
-await begin(async (page) => {
+void begin(async (page) => {
   const response = new URLSearchParams(location.search);
   const isAnswer = response.has("code") || response.has("error");
   // A code is used once; neither it nor an error belongs into the history.
@@ -159,7 +160,8 @@ class Account {
     for (let step = 0; ; step += 1) {
       const checkpoint = await vouchedCheckpoint(policy, await gateway.checkpoint(anchor.log));
       const isSameLog = logNumber(checkpoint.origin, issuer) === anchor.log;
-      if (!isSameLog) throw new GatewayError(200, "checkpoint_of_another_log");
+      const isFork = checkpoint.size === anchor.size && !equal(checkpoint.root, anchor.root);
+      if (!isSameLog || isFork) throw new Distrust("went_back");
       if (checkpoint.size >= anchor.size || step === STEPS) return checkpoint;
       await new Promise((resolve) => setTimeout(resolve, STEP_MS));
     }

@@ -94,12 +94,14 @@ export class Tokens {
   tellProgress() {
     const { words } = this.page;
     const { size } = this.context.tree;
-    const { from, isComplete, backToMs } = this.scan;
+    const { from, isComplete, backToMs, upToMs } = this.scan;
     const [looked, all] = [size - from, size].map((count) => count.toLocaleString(words.language));
     this.progress.value = size - from;
+    const newest = upToMs === undefined ? [] : [` ${words.searchedUpTo} `, time(upToMs, words.language), "."];
     const back = backToMs === undefined || isComplete ? [] : [` ${words.searchedBack} `, time(backToMs, words.language), "."];
     const none = this.groups.size === 0 ? [` ${words.tokensNone}`] : [];
-    this.news.replaceChildren(isComplete ? words.searchedAll(String(all)) : words.searched(String(looked), String(all)), ...back, ...none);
+    const state = isComplete ? words.searchedAll(String(all)) : words.searched(String(looked), String(all));
+    this.news.replaceChildren(state, ...newest, ...back, ...none);
   }
 
   /** @param {Found[]} found newest first */

@@ -11,7 +11,7 @@ import { begin } from "./page.js";
 /** @typedef {import("./words.js").Words} Words */
 /** @typedef {Record<string, unknown>} Json */
 
-await begin(async (page) => {
+void begin(async (page) => {
   const { words } = page;
   const issuer = await loadIssuer();
   const [anchor, status] = await Promise.all([

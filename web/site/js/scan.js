@@ -23,6 +23,8 @@ export class Scan {
     this.from = tree.size;
     /** Time of the oldest leaf that was looked at, milliseconds. @type {number | undefined} */
     this.backToMs = undefined;
+    /** Time of the newest one. @type {number | undefined} */
+    this.upToMs = undefined;
   }
 
   get isComplete() {
@@ -55,6 +57,7 @@ export class Scan {
       entries.map(async ({ bytes, hash }, at) => {
         const found = { index: index * WIDTH + at, leaf: readLeaf(bytes), bytes, hash };
         this.backToMs = Math.min(this.backToMs ?? Infinity, found.leaf.timeMs);
+        this.upToMs = Math.max(this.upToMs ?? 0, found.leaf.timeMs);
         return (await this.subject.owns(found.index, found.leaf.subjectTag)) ? found : undefined;
       }),
     );

@@ -154,7 +154,7 @@ const ENGLISH = {
   tokensNone: "No token was found so far.",
   searching: "Searching the log …",
   searched: (/** @type {string} */ looked, /** @type {string} */ all) => `${looked} of ${all} entries searched.`,
-  searchedAll: (/** @type {string} */ all) => `The whole log was searched: ${all} entries. Nothing is missing here.`,
+  searchedAll: (/** @type {string} */ all) => `The whole log was searched and checked: ${all} entries.`,
   searchedBack: "Complete back to",
   searchedUpTo: "The newest entry is of",
   lagging: (/** @type {number} */ entries) =>
@@ -405,7 +405,7 @@ const GERMAN = {
   tokensNone: "Bisher wurde kein Token gefunden.",
   searching: "Das Protokoll wird durchsucht …",
   searched: (looked, all) => `${looked} von ${all} Einträgen durchsucht.`,
-  searchedAll: (all) => `Das ganze Protokoll wurde durchsucht: ${all} Einträge. Hier fehlt nichts.`,
+  searchedAll: (all) => `Das ganze Protokoll wurde durchsucht und geprüft: ${all} Einträge.`,
   searchedBack: "Vollständig zurück bis",
   searchedUpTo: "Der neueste Eintrag ist von",
   lagging: (entries) =>
