@@ -51,9 +51,11 @@ export class Page {
    * @param {unknown} error
    */
   fail(error) {
-    const { title, lead, after, isPassing } = explain(this.words, error);
-    this.halt(title, [lead, ...(after === undefined ? [] : [after])], details(this.words, error));
-    if (isPassing) this.main.append(button(this.words.tryAgain, () => location.reload()));
+    const { words } = this;
+    const { title, lead, isPassing } = explain(words, error);
+    const lines = error instanceof Distrust ? [words.stoppedLead, lead, words.stoppedAfter] : [lead];
+    this.halt(title, lines, details(words, error));
+    if (isPassing) this.main.append(button(words.tryAgain, () => location.reload()));
   }
 
   /**
@@ -74,12 +76,11 @@ export class Page {
  * What went wrong, in words.
  * @param {Words} words
  * @param {unknown} error
- * @returns {{ title: string, lead: string, after?: string, isPassing: boolean }}
+ * @returns {{ title: string, lead: string, isPassing: boolean }}
  */
 export function explain(words, error) {
   if (error instanceof Distrust) {
-    const after = `${words.stoppedLead} ${words.stoppedAfter}`;
-    return { title: words.stoppedTitle, lead: words.distrust[error.reason], after, isPassing: false };
+    return { title: words.stoppedTitle, lead: words.distrust[error.reason], isPassing: false };
   }
   if (error instanceof GatewayError && error.refusal !== undefined) {
     const lead = words.refusals[error.refusal] ?? words.refusedOther(error.refusal);

@@ -27,8 +27,8 @@ import { ACCOUNT_CLIENT, accountUri, keepVisit } from "./visit.js";
 
 /** Refusals that mean: this passkey is not one that anybody has here. */
 const UNKNOWN_PASSKEY = new Set(["unknown_passkey", "unknown_credential"]);
-/** Scopes that hold personal data; all others are permissions. */
-const PERSONAL = new Set(["openid", ...CLAIMS_OF_SCOPE.keys()]);
+/** Scopes that hold personal data, in the order in which people read of them; all others are permissions. */
+const PERSONAL = ["openid", ...CLAIMS_OF_SCOPE.keys()];
 
 export class SignIn {
   /**
@@ -240,12 +240,12 @@ function isUnknownPasskey(error) {
  * @param {Request} request
  */
 function whatItGets(words, client, { asked }) {
-  const personal = asked.scope.filter((scope) => PERSONAL.has(scope));
+  const personal = PERSONAL.filter((scope) => asked.scope.includes(scope));
   const told = new Set(personal.flatMap((scope) => CLAIMS_OF_SCOPE.get(scope) ?? []));
   const more = [...client.idTokenClaims, ...client.accessTokenClaims, ...asked.claims.id_token, ...asked.claims.userinfo];
   const claims = [...new Set(more)].filter((claim) => !told.has(claim) && claim in words.claims);
   const lines = [...personal.map((scope) => words.scopes[scope]), ...claims.map((claim) => words.claims[claim])];
-  const permissions = asked.scope.filter((scope) => !PERSONAL.has(scope));
+  const permissions = asked.scope.filter((scope) => !PERSONAL.includes(scope));
   return [
     lines.length === 0 ? undefined : element("h2", {}, words.getsTitle(client.name)),
     lines.length === 0 ? undefined : list(lines),
