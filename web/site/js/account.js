@@ -57,7 +57,7 @@ function invite(page, news) {
   const { words } = page;
   page.show(
     words.accountTitle,
-    news === undefined ? undefined : trouble(words.accountNotSignedIn, news === words.accountNotSignedIn ? "" : news),
+    news === undefined ? undefined : trouble(news),
     element("p", {}, words.accountLead),
     button(words.accountSignIn, () => void beginSignIn(words.language)),
   );

@@ -13,10 +13,12 @@ import { chooseWords } from "./words.js";
 export class Page {
   /**
    * @param {Words} words
+   * @param {string} locale for times and numbers
    * @param {HTMLElement} main
    */
-  constructor(words, main) {
+  constructor(words, locale, main) {
     this.words = words;
+    this.locale = locale;
     this.main = main;
     this.isFirst = true;
   }
@@ -90,6 +92,10 @@ export function explain(words, error) {
     const lead = error.status === 503 ? words.noQuorum : words.unreachable;
     return { title: words.problemTitle, lead, isPassing: true };
   }
+  // The only endpoints that want a token are those of the account page.
+  if (error instanceof GatewayError && error.status === 401) {
+    return { title: words.problemTitle, lead: words.accountExpired, isPassing: true };
+  }
   if (error instanceof SiteTrouble) return { title: words.problemTitle, lead: words.siteTrouble, isPassing: true };
   if (error instanceof DOMException && error.name === "NotSupportedError") {
     return { title: words.tooOldTitle, lead: words.tooOldText, isPassing: false };
@@ -116,11 +122,11 @@ function details(words, error) {
  */
 export async function begin(run) {
   const wishes = new URLSearchParams(location.search).get("ui_locales")?.split(" ") ?? [];
-  const words = chooseWords(wishes, navigator.languages);
+  const { words, locale } = chooseWords(wishes, navigator.languages);
   const main = /** @type {HTMLElement} */ (document.querySelector("main"));
   document.documentElement.lang = words.language;
   for (const place of document.querySelectorAll(".host")) place.textContent = location.host;
-  const page = new Page(words, main);
+  const page = new Page(words, locale, main);
   if (window.top !== window.self) {
     page.show(words.framedTitle, element("p", {}, words.framedText));
     return;
