@@ -325,10 +325,18 @@ test("a scan finds all own leaves, newest first, and says how far it went", asyn
   const scan = new Scan(new Tree({ size, root }, fetch), subject);
   /** @type {number[]} */
   const found = [];
-  await scan.further(1, (step) => void found.push(...step.map(({ index }) => index)));
+  const further = async (/** @type {number} */ tiles) => {
+    for await (const step of scan.further(tiles)) found.push(...step.map(({ index }) => index));
+  };
+  // What the caller could not deal with is not lost.
+  await assert.rejects(async () => {
+    for await (const _ of scan.further(10)) throw new Error("not now");
+  });
+  assert.deepEqual([scan.from, scan.backToMs], [600, undefined]);
+  await further(1);
   assert.deepEqual(found, [599]);
-  assert.deepEqual([scan.from, scan.isComplete, scan.backToMs], [512, false, 512]);
-  await scan.further(10, (step) => void found.push(...step.map(({ index }) => index)));
+  assert.deepEqual([scan.from, scan.isComplete, scan.backToMs, scan.upToMs], [512, false, 512, 599]);
+  await further(10);
   assert.deepEqual(found, [...own].reverse());
   assert.deepEqual([scan.from, scan.isComplete, scan.backToMs], [0, true, 0]);
 });

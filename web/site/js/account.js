@@ -98,7 +98,8 @@ class Account {
       passkeys.section(),
       tokens,
     );
-    if (this.visit !== undefined) await this.showTokens(tokens, this.visit);
+    if (this.visit === undefined) tokens.append(element("h2", {}, words.tokensTitle), element("p", {}, words.tokensNoKey));
+    else await this.showTokens(tokens, this.visit);
   }
 
   async holder() {

@@ -11,6 +11,7 @@ import { revocationChallenge, writeRevocation } from "./statement.js";
 import { writeTlogProof } from "./tlog_proof.js";
 import { openToken } from "./token_entry.js";
 
+/** @typedef {import("./bytes.js").Bytes} Bytes */
 /** @typedef {import("./anchor.js").Anchor} Anchor */
 /** @typedef {import("./gateway.js").Gateway} Gateway */
 /** @typedef {import("./page.js").Page} Page */
@@ -85,8 +86,12 @@ export class Tokens {
     const { words } = this.page;
     this.further.hidden = true;
     this.progress.hidden = false;
+    this.trouble.replaceChildren();
     try {
-      await this.scan.further(tiles, (found) => this.take(found));
+      for await (const found of this.scan.further(tiles)) {
+        await this.take(found);
+        this.tellProgress();
+      }
     } catch (error) {
       const lead = error instanceof GatewayError ? explain(words, error).lead : words.searchFailed;
       this.trouble.replaceChildren(trouble(words.problemTitle, lead));
@@ -109,27 +114,41 @@ export class Tokens {
     this.news.replaceChildren(state, ...newest, ...back, ...none);
   }
 
-  /** @param {Found[]} found newest first */
+  /**
+   * Everything is fetched and opened before anything is shown, so that a step is shown whole or not at all.
+   * @param {Found[]} found newest first
+   */
   async take(found) {
     const tokens = found.filter(({ leaf }) => leaf.type === "token");
-    for (let at = 0; at < tokens.length; at += OPENINGS) await this.open(tokens.slice(at, at + OPENINGS));
-    for (const other of found.filter(({ leaf }) => leaf.type !== "token")) this.addOther(other);
-    this.tellProgress();
-  }
-
-  /** @param {Found[]} tokens */
-  async open(tokens) {
-    const { gateway, accessToken, subject } = this.context;
-    const openings = await gateway.openings(
-      accessToken,
-      tokens.map(({ index }) => index),
+    const openings = await this.openings(tokens);
+    const { subject } = this.context;
+    const entries = await Promise.all(
+      tokens.map((token) => {
+        const sealed = openings.get(token.index);
+        return sealed === undefined ? undefined : openToken(subject, token, sealed);
+      }),
     );
-    for (const found of tokens) {
-      const sealed = openings.get(found.index);
-      const entry = sealed === undefined ? undefined : await openToken(subject, found, sealed);
-      if (entry === undefined) this.addLeftOut(found);
+    for (const [at, token] of tokens.entries()) {
+      const entry = entries[at];
+      if (entry === undefined) this.addLeftOut(token);
       else this.add(entry);
     }
+    for (const other of found.filter(({ leaf }) => leaf.type !== "token")) this.addOther(other);
+  }
+
+  /**
+   * @param {Found[]} tokens
+   * @returns {Promise<Map<number, Bytes>>}
+   */
+  async openings(tokens) {
+    const { gateway, accessToken } = this.context;
+    const indices = tokens.map(({ index }) => index);
+    /** @type {[number, Bytes][]} */
+    const openings = [];
+    for (let at = 0; at < indices.length; at += OPENINGS) {
+      openings.push(...(await gateway.openings(accessToken, indices.slice(at, at + OPENINGS))));
+    }
+    return new Map(openings);
   }
 
   /** @param {TokenEntry} entry */

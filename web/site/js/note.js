@@ -2,7 +2,7 @@
 // signature lines. Lines of unknown keys are passed over; a known key with a bad signature refuses the whole note.
 
 import { fromBase64, toBase64 } from "./base64.js";
-import { Malformed, concat, equal, fromU64be, hex, utf8 } from "./bytes.js";
+import { Malformed, concat, equal, hex, utf8 } from "./bytes.js";
 import { isSmallOrder, verify } from "./ed25519.js";
 import { sha256 } from "./hash.js";
 
@@ -31,6 +31,8 @@ const KEY_BYTES = new Map([
 const MAX_NOTE = 512 * 1024;
 /** Most signature lines; the specification asks for at least 16. */
 const MAX_LINES = 64;
+/** Last time of a cosignature that the specification admits. */
+const MAX_TIME = 2n ** 63n - 1n;
 /** Longest key name, bytes. */
 const MAX_NAME = 255;
 
@@ -144,13 +146,13 @@ export async function verifiedSignatures(note, known) {
 async function isSignedBy(key, text, signature) {
   if (key.type === ED25519) return verify(key.publicKey, utf8(text), signature);
   if (key.type !== COSIGNATURE || signature.length !== 72) return false;
-  const time = fromU64be(signature.subarray(0, 8));
-  return verify(key.publicKey, cosignatureMessage(time, text), signature.slice(8));
+  const time = new DataView(signature.buffer, signature.byteOffset, 8).getBigUint64(0);
+  return time <= MAX_TIME && verify(key.publicKey, cosignatureMessage(time, text), signature.slice(8));
 }
 
 /**
  * What a cosigner signs.
- * @param {number} timeS seconds since 1970 UTC
+ * @param {number | bigint} timeS seconds since 1970 UTC
  * @param {string} text
  */
 export function cosignatureMessage(timeS, text) {

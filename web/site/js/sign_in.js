@@ -41,6 +41,8 @@ export class SignIn {
     /** @type {Promise<Attempt> | undefined} */
     this.attempt = undefined;
     this.autofill = new AbortController();
+    this.hasAutofill = false;
+    this.isWaiting = false;
     this.isBusy = false;
     this.trouble = element("div");
     this.news = news();
@@ -113,7 +115,21 @@ export class SignIn {
   async renewIfOld() {
     const { madeMs } = (await this.attempt?.catch(() => undefined)) ?? { madeMs: 0 };
     if (this.isBusy || document.hidden || Date.now() - madeMs < RENEW_MS) return;
-    await this.renew().catch((error) => this.page.fail(error));
+    await this.renewOrTell();
+  }
+
+  /** A connection that is gone for a moment, as on waking, is waited for; anything else stops the page. */
+  async renewOrTell() {
+    try {
+      await this.renew();
+      if (this.isWaiting) this.trouble.replaceChildren();
+      this.isWaiting = false;
+    } catch (error) {
+      const isPassing = error instanceof GatewayError && error.isPassing;
+      if (!isPassing) return this.page.fail(error);
+      if (!this.isWaiting) this.tell(error);
+      this.isWaiting = true;
+    }
   }
 
   /**
@@ -162,7 +178,7 @@ export class SignIn {
     this.isBusy = false;
     this.signInButton.disabled = false;
     this.news.textContent = "";
-    await this.renew().catch((error) => this.page.fail(error));
+    await this.renewOrTell();
   }
 
   /**

@@ -96,6 +96,7 @@ const ENGLISH = {
     expired: "The request is no longer fresh. Please try again.",
     replayed: "This request was used already. Please try again.",
     late: "Signing took too long. Please try again.",
+    wrong_subject: "This is somebody else’s passkey than the app asked for.",
   }),
   refusedOther: (/** @type {string} */ code) => `They gave the reason “${code}”.`,
 
@@ -150,6 +151,8 @@ const ENGLISH = {
   tokensLead:
     "Every token that was ever issued in your name stands in the public log. This page searches the log itself and checks every entry; the gateway cannot hide one.",
   tokensNone: "No token was found so far.",
+  tokensNoKey:
+    "Your passkey did not hand over the key to your entries, so this page cannot look for them. Sign in again, if you can with another passkey.",
   searching: "Searching the log …",
   searched: (/** @type {string} */ looked, /** @type {string} */ all) => `${looked} of ${all} entries searched.`,
   searchedAll: (/** @type {string} */ all) => `The whole log was searched and checked: ${all} entries.`,
@@ -345,6 +348,7 @@ const GERMAN = {
     expired: "Die Anfrage ist nicht mehr frisch. Bitte versuchen Sie es noch einmal.",
     replayed: "Diese Anfrage wurde schon benutzt. Bitte versuchen Sie es noch einmal.",
     late: "Das Signieren hat zu lange gedauert. Bitte versuchen Sie es noch einmal.",
+    wrong_subject: "Dieser Passkey gehört jemand anderem, als die App verlangt hat.",
   },
   refusedOther: (code) => `Sie nannten den Grund „${code}“.`,
 
@@ -399,6 +403,8 @@ const GERMAN = {
   tokensLead:
     "Jedes Token, das je auf Ihren Namen ausgestellt wurde, steht im öffentlichen Protokoll. Diese Seite durchsucht es selbst und prüft jeden Eintrag; das Gateway kann keinen verbergen.",
   tokensNone: "Bisher wurde kein Token gefunden.",
+  tokensNoKey:
+    "Ihr Passkey hat den Schlüssel zu Ihren Einträgen nicht herausgegeben, darum kann diese Seite sie nicht suchen. Melden Sie sich neu an, wenn möglich mit einem anderen Passkey.",
   searching: "Das Protokoll wird durchsucht …",
   searched: (looked, all) => `${looked} von ${all} Einträgen durchsucht.`,
   searchedAll: (all) => `Das ganze Protokoll wurde durchsucht und geprüft: ${all} Einträge.`,

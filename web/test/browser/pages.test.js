@@ -244,6 +244,19 @@ check("the request is renewed when it gets old", async (window) => {
   assert.match(await window.text(), /older or different log/);
 });
 
+check("a connection that is gone for a moment is waited for", async (window) => {
+  await window.page.clock.install();
+  await window.authorize();
+  await window.heading("Sign in to Notebook");
+  world.gateway.state.lies = { isDown: true };
+  await window.page.clock.runFor(130_000);
+  await window.page.getByRole("alert").getByText("Too few custodians").waitFor();
+  world.gateway.state.lies = {};
+  await window.page.clock.runFor(6_000);
+  await window.page.getByRole("alert").waitFor({ state: "detached" });
+  await window.heading("Sign in to Notebook");
+});
+
 /** @param {Partial<{ expiresMs: number, displayName: string }>} [change] */
 async function invite(change = {}) {
   const { fromSeed } = await import("../../site/js/ed25519.js");
