@@ -8,11 +8,10 @@ import { checkForward } from "../site/js/anchor.js";
 import { toBase64, toBase64url } from "../site/js/base64.js";
 import { concat, hex, utf8 } from "../site/js/bytes.js";
 import { decode, encode } from "../site/js/cbor.js";
-import { fromSeed } from "../site/js/ed25519.js";
 import { grantChallenge, makeCode, sessionId, sessionMessage, writeGrant } from "../site/js/grant.js";
 import { leafHash, nodeHash, sha256 } from "../site/js/hash.js";
 import { gatewayUrl } from "../site/js/issuer.js";
-import { ED25519, keyId, signatureLine, writeVerifierKey } from "../site/js/note.js";
+import { ED25519 } from "../site/js/note.js";
 import { readPolicy } from "../site/js/policy.js";
 import { readPublicKey } from "../site/js/public_key.js";
 import { readClient, readInvitation } from "../site/js/record.js";
@@ -21,6 +20,7 @@ import { Scan } from "../site/js/scan.js";
 import { enrolmentChallenge, enrolmentMessage, revocationChallenge, writeEnrolment, writeRevocation } from "../site/js/statement.js";
 import { Subject } from "../site/js/subject.js";
 import { Tree } from "../site/js/tree.js";
+import { signer } from "./signer.js";
 
 /** @typedef {import("../site/js/bytes.js").Bytes} Bytes */
 
@@ -198,14 +198,12 @@ async function gatewayAnswer(record, key) {
   leaf.set(registryRoot, 10);
   const before = await leafHash(utf8("before"));
   const root = await nodeHash(before, await leafHash(leaf));
-  const pair = await fromSeed(filled(1, 32));
-  const name = "id.example.org/log/1";
-  const vkey = { name, type: ED25519, publicKey: pair.publicKey, keyId: await keyId(name, ED25519, pair.publicKey) };
-  const text = `${name}\n2\n${toBase64(root)}\n`;
+  const log = await signer("id.example.org/log/1", ED25519, 1);
+  const text = `id.example.org/log/1\n2\n${toBase64(root)}\n`;
   return {
-    policy: await readPolicy(`log ${writeVerifierKey(vkey)}\nquorum none\n`),
+    policy: await readPolicy(`log ${log.vkey}\nquorum none\n`),
     answer: {
-      checkpoint: `${text}\n${signatureLine(vkey, await pair.sign(utf8(text)))}`,
+      checkpoint: `${text}\n${await log.line(text)}`,
       leaf: toBase64url(leaf),
       leaf_proof: [toBase64url(before)],
       record: toBase64url(record),

@@ -9,12 +9,13 @@ import { equal } from "./bytes.js";
 import { logNumber } from "./checkpoint.js";
 import { button, element, trouble } from "./dom.js";
 import { GatewayError } from "./gateway.js";
+import { sessionId } from "./grant.js";
 import { loadIssuer } from "./issuer.js";
 import { members, numberOf, textOf } from "./json.js";
 import { begin } from "./page.js";
 import { vouchedCheckpoint } from "./policy.js";
 import { checkClient, clientKey } from "./registry.js";
-import { forgetSession } from "./session.js";
+import { forgetSession, keptSession } from "./session.js";
 import { Subject } from "./subject.js";
 import { Tree } from "./tree.js";
 import { ACCOUNT_CLIENT, forgetVisit, keptVisit } from "./visit.js";
@@ -138,12 +139,14 @@ class Account {
     const anchor = await this.freshAnchor();
     const checkpoint = await this.published(anchor);
     const tree = new Tree(checkpoint, (path) => gateway.published(anchor.log, path));
+    const session = await keptSession(Math.floor(Date.now() / 1000));
     const tokens = new Tokens(this.page, {
       gateway,
       tree,
       note: checkpoint.note,
       subject: await Subject.of(anchor.log, kSubject),
       accessToken: this.tokens.accessToken,
+      ownSession: session && (await sessionId(session.publicKey)),
       freshAnchor: () => this.freshAnchor(),
       nameOf: (clientId) => this.nameOf(clientId),
     });

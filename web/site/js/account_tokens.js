@@ -24,6 +24,7 @@ import { openToken } from "./token_entry.js";
  * @property {string} note the published checkpoint of that tree
  * @property {import("./subject.js").Subject} subject
  * @property {string} accessToken
+ * @property {string | undefined} ownSession `sid` of the session that this browser keeps
  * @property {() => Promise<Anchor>} freshAnchor
  * @property {(clientId: string) => Promise<string>} nameOf a client's proved name
  */
@@ -169,7 +170,8 @@ export class Tokens {
   addGroup(key, newest) {
     const { words, locale } = this.page;
     const name = element("h3", {}, newest.clientId);
-    const state = element("span");
+    const isOwn = newest.session === this.context.ownSession;
+    const state = element("span", {}, isOwn ? element("span", { class: "mark good" }, words.thisBrowser) : undefined);
     const began = element("p", {});
     const latest = element("p", { class: "quiet-text" }, `${words.group.latest} `, time(newest.found.leaf.timeMs, locale));
     const count = element("summary");
@@ -219,7 +221,7 @@ export class Tokens {
         element("strong", {}, kind === "access" ? words.accessToken : words.idToken),
         " · ",
         time(found.leaf.timeMs, locale),
-        ` ${words.tokenUntil} `,
+        `, ${words.tokenUntil} `,
         time(expiresMs, locale, found.leaf.timeMs),
       ),
       scope === undefined ? undefined : element("div", {}, `${words.tokenScope} `, element("code", {}, scope)),

@@ -1,8 +1,8 @@
 // Signed notes (C2SP signed-note v1.0.0) and cosignatures on them (C2SP tlog-cosignature v1.0.1): a text, a blank line, and
 // signature lines. Lines of unknown keys are passed over; a known key with a bad signature refuses the whole note.
 
-import { fromBase64, toBase64 } from "./base64.js";
-import { Malformed, concat, equal, hex, utf8 } from "./bytes.js";
+import { fromBase64 } from "./base64.js";
+import { Malformed, equal, hex, utf8 } from "./bytes.js";
 import { isSmallOrder, verify } from "./ed25519.js";
 import { sha256 } from "./hash.js";
 
@@ -73,11 +73,6 @@ export async function readVerifierKey(text) {
   return { name, type, publicKey, keyId: derived };
 }
 
-/** @param {VerifierKey} key */
-export function writeVerifierKey(key) {
-  return `${key.name}+${hex(key.keyId)}+${toBase64(concat(Uint8Array.of(key.type), key.publicKey))}`;
-}
-
 /**
  * Reads a note, exactly as it is published.
  * @param {string} all
@@ -107,15 +102,6 @@ function readLine(line) {
   const blob = fromBase64(encoded);
   if (!isName(name) || blob.length < 5) throw new Malformed("a signature line");
   return { name, keyId: blob.slice(0, 4), signature: blob.slice(4) };
-}
-
-/**
- * One signature as a line of a note, line feed included.
- * @param {VerifierKey} key
- * @param {Uint8Array} signature
- */
-export function signatureLine(key, signature) {
-  return `— ${key.name} ${toBase64(concat(key.keyId, signature))}\n`;
 }
 
 /**

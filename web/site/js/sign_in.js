@@ -5,7 +5,7 @@ import { RENEW_MS, TOO_OLD_MS, makeAttempt, submitTap } from "./attempt.js";
 import { button, element, news, trouble } from "./dom.js";
 import { GatewayError } from "./gateway.js";
 import { explain } from "./page.js";
-import { canAutofill, forgetUnknown, tap } from "./passkey.js";
+import { canAutofill, forgetUnknown, hasPasskeys, tap } from "./passkey.js";
 import { placeOf } from "./redirect.js";
 import { CLAIMS_OF_SCOPE } from "./request.js";
 import { ACCOUNT_CLIENT, accountUri, keepVisit } from "./visit.js";
@@ -51,6 +51,7 @@ export class SignIn {
   }
 
   async run() {
+    if (!hasPasskeys()) throw new DOMException("no passkeys", "NotSupportedError");
     this.hasAutofill = await canAutofill();
     await this.renew();
     this.show();

@@ -185,6 +185,7 @@ const ENGLISH = {
   notMeButton: "Stop it with my passkey",
   notMeDone: (/** @type {number} */ index) => `Stopped. The order is log entry ${index}.`,
   stopped: "Stopped",
+  thisBrowser: "This browser",
   leftOutTitle: "Left out by the gateway",
   leftOutLead:
     "These entries are yours: they stand in the public log. But the gateway did not hand over what they say, or what it handed over is not what was logged. That should not happen; tell the people who run this issuer.",
@@ -437,6 +438,7 @@ const GERMAN = {
   notMeButton: "Mit meinem Passkey stoppen",
   notMeDone: (index) => `Gestoppt. Der Auftrag ist Protokolleintrag ${index}.`,
   stopped: "Gestoppt",
+  thisBrowser: "Dieser Browser",
   leftOutTitle: "Vom Gateway ausgelassen",
   leftOutLead:
     "Diese Einträge gehören Ihnen: Sie stehen im öffentlichen Protokoll. Das Gateway hat aber nicht herausgegeben, was sie sagen, oder es ist nicht das, was protokolliert wurde. Das darf nicht vorkommen; sagen Sie es den Betreibern.",

@@ -189,6 +189,10 @@ check("a session answers without a tap where the client allows it", async (windo
   }
   const seen = world.gateway.state.seen.filter(({ path }) => path === "/grants").at(-1);
   assert.ok(seen?.body.tap.grant);
+  world.gateway.state.lies = { grants: () => ({ status: 503, body: { error: "temporarily_unavailable" } }) };
+  await window.authorize({ prompt: "none" });
+  assert.equal((await window.answer()).parameters.get("error"), "temporarily_unavailable");
+  world.gateway.state.lies = {};
   await window.authorize({ prompt: "none", acr_values: "urn:quorate:passkey" });
   assert.equal((await window.answer()).parameters.get("error"), "login_required");
   await window.authorize({ prompt: "none", max_age: "0" });
@@ -209,6 +213,17 @@ check("pages do not run inside others", async (window) => {
   await window.page.frameLocator("iframe").getByRole("heading", { name: "does not open inside another page" }).waitFor();
   world.site.withoutFramePolicy(false);
 });
+
+check(
+  "without scripts the pages say what to do",
+  async (window) => {
+    for (const path of ["/authorize", "/enrol", "/account", "/logout", "/"]) {
+      await window.page.goto(`${world.site.origin}${path}`);
+      assert.match(await window.text(), path === "/" ? /without a master key/ : /JavaScript/);
+    }
+  },
+  { javaScriptEnabled: false },
+);
 
 check(
   "the sign-in page speaks German, dark and on a phone",
@@ -350,7 +365,7 @@ check("the account page shows passkeys and every token, checked against the log"
   const cards = window.page.locator("section[aria-labelledby=tokens] > .cards > .card");
   await cards.getByRole("heading", { name: "Notebook" }).waitFor();
   assert.equal(await cards.count(), 3);
-  assert.match(await cards.nth(0).innerText(), /Your account[\s\S]*2 tokens/);
+  assert.match(await cards.nth(0).innerText(), /Your account\s+This browser[\s\S]*2 tokens/);
   assert.match(await cards.nth(1).innerText(), /gone-app/);
   assert.match(await cards.nth(2).innerText(), /Notebook\s+Signed in .* with a passkey[\s\S]*8 tokens/);
   await cards.nth(2).locator("summary").click();
