@@ -9,12 +9,13 @@ import { equal } from "./bytes.js";
 import { logNumber } from "./checkpoint.js";
 import { button, element, trouble } from "./dom.js";
 import { GatewayError } from "./gateway.js";
+import { sessionId } from "./grant.js";
 import { loadIssuer } from "./issuer.js";
 import { members, numberOf, textOf } from "./json.js";
 import { begin } from "./page.js";
 import { vouchedCheckpoint } from "./policy.js";
 import { checkClient, clientKey } from "./registry.js";
-import { forgetSession } from "./session.js";
+import { forgetSession, keptSession } from "./session.js";
 import { Subject } from "./subject.js";
 import { Tree } from "./tree.js";
 import { ACCOUNT_CLIENT, forgetVisit, keptVisit } from "./visit.js";
@@ -29,7 +30,7 @@ import { ACCOUNT_CLIENT, forgetVisit, keptVisit } from "./visit.js";
 const STEPS = 8;
 const STEP_MS = 500;
 
-await begin(async (page) => {
+void begin(async (page) => {
   const response = new URLSearchParams(location.search);
   const isAnswer = response.has("code") || response.has("error");
   // A code is used once; neither it nor an error belongs into the history.
@@ -57,7 +58,7 @@ function invite(page, news) {
   const { words } = page;
   page.show(
     words.accountTitle,
-    news === undefined ? undefined : trouble(words.accountNotSignedIn, news === words.accountNotSignedIn ? "" : news),
+    news === undefined ? undefined : trouble(news),
     element("p", {}, words.accountLead),
     button(words.accountSignIn, () => void beginSignIn(words.language)),
   );
@@ -98,7 +99,8 @@ class Account {
       passkeys.section(),
       tokens,
     );
-    if (this.visit !== undefined) await this.showTokens(tokens, this.visit);
+    if (this.visit === undefined) tokens.append(element("h2", {}, words.tokensTitle), element("p", {}, words.tokensNoKey));
+    else await this.showTokens(tokens, this.visit);
   }
 
   async holder() {
@@ -137,12 +139,14 @@ class Account {
     const anchor = await this.freshAnchor();
     const checkpoint = await this.published(anchor);
     const tree = new Tree(checkpoint, (path) => gateway.published(anchor.log, path));
+    const session = await keptSession(Math.floor(Date.now() / 1000));
     const tokens = new Tokens(this.page, {
       gateway,
       tree,
       note: checkpoint.note,
       subject: await Subject.of(anchor.log, kSubject),
       accessToken: this.tokens.accessToken,
+      ownSession: session && (await sessionId(session.publicKey)),
       freshAnchor: () => this.freshAnchor(),
       nameOf: (clientId) => this.nameOf(clientId),
     });

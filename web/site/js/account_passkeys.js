@@ -62,7 +62,7 @@ export class Passkeys {
       "li",
       { class: "card" },
       element("div", { class: "row" }, element("h3", {}, label === "" ? words.passkeyUnnamed : label), mark),
-      element("p", { class: "quiet-text" }, `${words.passkeyAdded} `, time(timeMs, words.language), ` · ${words.passkeyEntry(index)}`),
+      element("p", { class: "quiet-text" }, `${words.passkeyAdded} `, time(timeMs, this.page.locale), ` · ${words.passkeyEntry(index)}`),
     );
   }
 

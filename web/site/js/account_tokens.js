@@ -1,8 +1,8 @@
 // "Your tokens" on the account page: what the scan finds, opened and checked, one card for each sign-in. Cards and lines are only
 // ever added, newest first, so nothing moves under the reader's hands.
 
+import { button, element, news, time, trouble } from "./dom.js";
 import { GatewayError } from "./gateway.js";
-import { element, news, button, time, trouble } from "./dom.js";
 import { explain } from "./page.js";
 import { tap, writeTap } from "./passkey.js";
 import { Scan } from "./scan.js";
@@ -11,6 +11,7 @@ import { revocationChallenge, writeRevocation } from "./statement.js";
 import { writeTlogProof } from "./tlog_proof.js";
 import { openToken } from "./token_entry.js";
 
+/** @typedef {import("./bytes.js").Bytes} Bytes */
 /** @typedef {import("./anchor.js").Anchor} Anchor */
 /** @typedef {import("./gateway.js").Gateway} Gateway */
 /** @typedef {import("./page.js").Page} Page */
@@ -23,14 +24,20 @@ import { openToken } from "./token_entry.js";
  * @property {string} note the published checkpoint of that tree
  * @property {import("./subject.js").Subject} subject
  * @property {string} accessToken
+ * @property {string | undefined} ownSession `sid` of the session that this browser keeps
  * @property {() => Promise<Anchor>} freshAnchor
  * @property {(clientId: string) => Promise<string>} nameOf a client's proved name
  */
-/** @typedef {{ newest: TokenEntry, card: HTMLElement, lines: HTMLElement, count: HTMLElement, began: HTMLElement, total: number }} Group */
+/**
+ * The tokens of one sign-in to one app.
+ * @typedef {{ newest: TokenEntry, lines: HTMLElement, count: HTMLElement, began: HTMLElement, latest: HTMLElement, total: number }} Group
+ */
 
 /** Tiles of 256 entries that are searched at once, on opening the page and with each press of the button. */
 const AT_FIRST = 64;
 const FURTHER = 256;
+/** Tokens further apart than this are of a sign-in and its renewals. */
+const RENEWED_MS = 60_000;
 /** Openings that the gateway hands over at once. */
 const OPENINGS = 64;
 
@@ -80,8 +87,12 @@ export class Tokens {
     const { words } = this.page;
     this.further.hidden = true;
     this.progress.hidden = false;
+    this.trouble.replaceChildren();
     try {
-      await this.scan.further(tiles, (found) => this.take(found));
+      for await (const found of this.scan.further(tiles)) {
+        await this.take(found);
+        this.tellProgress();
+      }
     } catch (error) {
       const lead = error instanceof GatewayError ? explain(words, error).lead : words.searchFailed;
       this.trouble.replaceChildren(trouble(words.problemTitle, lead));
@@ -92,39 +103,53 @@ export class Tokens {
   }
 
   tellProgress() {
-    const { words } = this.page;
+    const { words, locale } = this.page;
     const { size } = this.context.tree;
     const { from, isComplete, backToMs, upToMs } = this.scan;
-    const [looked, all] = [size - from, size].map((count) => count.toLocaleString(words.language));
+    const [looked, all] = [size - from, size].map((count) => count.toLocaleString(locale));
     this.progress.value = size - from;
-    const newest = upToMs === undefined ? [] : [` ${words.searchedUpTo} `, time(upToMs, words.language), "."];
-    const back = backToMs === undefined || isComplete ? [] : [` ${words.searchedBack} `, time(backToMs, words.language), "."];
+    const newest = upToMs === undefined ? [] : [` ${words.searchedUpTo} `, time(upToMs, locale), "."];
+    const back = backToMs === undefined || isComplete ? [] : [` ${words.searchedBack} `, time(backToMs, locale), "."];
     const none = this.groups.size === 0 ? [` ${words.tokensNone}`] : [];
     const state = isComplete ? words.searchedAll(String(all)) : words.searched(String(looked), String(all));
     this.news.replaceChildren(state, ...newest, ...back, ...none);
   }
 
-  /** @param {Found[]} found newest first */
+  /**
+   * Everything is fetched and opened before anything is shown, so that a step is shown whole or not at all.
+   * @param {Found[]} found newest first
+   */
   async take(found) {
     const tokens = found.filter(({ leaf }) => leaf.type === "token");
-    for (let at = 0; at < tokens.length; at += OPENINGS) await this.open(tokens.slice(at, at + OPENINGS));
-    for (const other of found.filter(({ leaf }) => leaf.type !== "token")) this.addOther(other);
-    this.tellProgress();
-  }
-
-  /** @param {Found[]} tokens */
-  async open(tokens) {
-    const { gateway, accessToken, subject } = this.context;
-    const openings = await gateway.openings(
-      accessToken,
-      tokens.map(({ index }) => index),
+    const openings = await this.openings(tokens);
+    const { subject } = this.context;
+    const entries = await Promise.all(
+      tokens.map((token) => {
+        const sealed = openings.get(token.index);
+        return sealed === undefined ? undefined : openToken(subject, token, sealed);
+      }),
     );
-    for (const found of tokens) {
-      const sealed = openings.get(found.index);
-      const entry = sealed === undefined ? undefined : await openToken(subject, found, sealed);
-      if (entry === undefined) this.addLeftOut(found);
+    for (const [at, token] of tokens.entries()) {
+      const entry = entries[at];
+      if (entry === undefined) this.addLeftOut(token);
       else this.add(entry);
     }
+    for (const other of found.filter(({ leaf }) => leaf.type !== "token")) this.addOther(other);
+  }
+
+  /**
+   * @param {Found[]} tokens
+   * @returns {Promise<Map<number, Bytes>>}
+   */
+  async openings(tokens) {
+    const { gateway, accessToken } = this.context;
+    const indices = tokens.map(({ index }) => index);
+    /** @type {[number, Bytes][]} */
+    const openings = [];
+    for (let at = 0; at < indices.length; at += OPENINGS) {
+      openings.push(...(await gateway.openings(accessToken, indices.slice(at, at + OPENINGS))));
+    }
+    return new Map(openings);
   }
 
   /** @param {TokenEntry} entry */
@@ -134,6 +159,7 @@ export class Tokens {
     group.total += 1;
     group.count.textContent = this.page.words.renewals(group.total);
     group.began.replaceChildren(...this.beginning(entry));
+    group.latest.hidden = group.newest.found.leaf.timeMs - entry.found.leaf.timeMs < RENEWED_MS;
     group.lines.append(this.line(entry));
   }
 
@@ -142,10 +168,12 @@ export class Tokens {
    * @param {TokenEntry} newest
    */
   addGroup(key, newest) {
-    const { words } = this.page;
+    const { words, locale } = this.page;
     const name = element("h3", {}, newest.clientId);
-    const state = element("span");
+    const isOwn = newest.session === this.context.ownSession;
+    const state = element("span", {}, isOwn ? element("span", { class: "mark good" }, words.thisBrowser) : undefined);
     const began = element("p", {});
+    const latest = element("p", { class: "quiet-text" }, `${words.group.latest} `, time(newest.found.leaf.timeMs, locale));
     const count = element("summary");
     const lines = element("ul", { class: "tokens" });
     const stop = element("div");
@@ -154,11 +182,11 @@ export class Tokens {
       { class: "card" },
       element("div", { class: "row" }, name, state),
       began,
-      element("p", { class: "quiet-text" }, `${words.group.latest} `, time(newest.found.leaf.timeMs, words.language)),
+      latest,
       element("details", {}, count, lines),
       stop,
     );
-    const group = { newest, card, lines, count, began, total: 0 };
+    const group = { newest, lines, count, began, latest, total: 0 };
     this.groups.set(key, group);
     this.cards.append(card);
     this.offerStop(newest, newest.clientId, stop, state);
@@ -174,14 +202,15 @@ export class Tokens {
    * @param {TokenEntry} oldest
    */
   beginning({ found: { leaf } }) {
-    const { group, language } = this.page.words;
+    const { locale } = this.page;
+    const { group } = this.page.words;
     const how = leaf.evidence === "A" ? group.passkey : leaf.evidence === "B" ? group.session : group.other;
-    return [`${group.first} `, time(leaf.timeMs, language), ` ${how}`];
+    return [`${group.first} `, time(leaf.timeMs, locale), ` ${how}`];
   }
 
   /** @param {TokenEntry} entry */
   line(entry) {
-    const { words } = this.page;
+    const { words, locale } = this.page;
     const { found, kind, scope, audience, expiresMs } = entry;
     return element(
       "li",
@@ -191,9 +220,9 @@ export class Tokens {
         {},
         element("strong", {}, kind === "access" ? words.accessToken : words.idToken),
         " · ",
-        time(found.leaf.timeMs, words.language),
-        ` ${words.tokenUntil} `,
-        time(expiresMs, words.language),
+        time(found.leaf.timeMs, locale),
+        `, ${words.tokenUntil} `,
+        time(expiresMs, locale, found.leaf.timeMs),
       ),
       scope === undefined ? undefined : element("div", {}, `${words.tokenScope} `, element("code", {}, scope)),
       audience === undefined ? undefined : element("div", {}, `${words.tokenFor} `, element("code", {}, audience)),
@@ -277,7 +306,7 @@ export class Tokens {
 
   /** @param {Found} found */
   addLeftOut({ index, leaf }) {
-    const { words } = this.page;
+    const { words, locale } = this.page;
     if (this.leftOut.childElementCount === 0) {
       this.leftOut.append(
         element(
@@ -289,15 +318,15 @@ export class Tokens {
         ),
       );
     }
-    const line = element("li", {}, `${words.leftOut(index)} · ${words.entryTypes.token} · `, time(leaf.timeMs, words.language));
+    const line = element("li", {}, `${words.leftOut(index)} · ${words.entryTypes.token} · `, time(leaf.timeMs, locale));
     this.leftOut.querySelector("ul")?.append(line);
   }
 
   /** @param {Found} found */
   addOther({ index, leaf }) {
-    const { words } = this.page;
+    const { words, locale } = this.page;
     if (this.others.childElementCount === 0) this.others.append(element("h3", {}, words.otherTitle), element("ul", {}));
-    const line = element("li", {}, `${words.entryTypes[leaf.type] ?? leaf.type} · `, time(leaf.timeMs, words.language), ` · ${words.leftOut(index)}`);
+    const line = element("li", {}, `${words.entryTypes[leaf.type] ?? leaf.type} · `, time(leaf.timeMs, locale), ` · ${words.leftOut(index)}`);
     this.others.querySelector("ul")?.append(line);
   }
 }

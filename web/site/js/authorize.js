@@ -20,7 +20,7 @@ import { whyTap } from "./silent.js";
 /** @typedef {import("./request.js").Request} Request */
 /** @typedef {import("./request.js").StopReason | "client_unknown"} Stop */
 
-await begin(async (page) => {
+void begin(async (page) => {
   const parameters = readParameters(new URLSearchParams(location.search));
   const named = namedClient(parameters);
   if ("reason" in named) return stop(page, named.reason);

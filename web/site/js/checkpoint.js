@@ -1,6 +1,6 @@
 // Checkpoints (C2SP tlog-checkpoint v1.0.0): origin, size, root; no extension lines, since no signature of ours covers any.
 
-import { fromBase64, toBase64 } from "./base64.js";
+import { fromBase64 } from "./base64.js";
 import { Malformed, decimal } from "./bytes.js";
 import { isName } from "./note.js";
 
@@ -20,11 +20,6 @@ export function readCheckpoint(text) {
   const hash = fromBase64(root);
   if (hash.length !== 32) throw new Malformed("a checkpoint with a root of 32 bytes");
   return { origin, size: decimal(size), root: hash };
-}
-
-/** @param {Checkpoint} checkpoint */
-export function writeCheckpoint({ origin, size, root }) {
-  return `${origin}\n${size}\n${toBase64(root)}\n`;
 }
 
 /**

@@ -53,18 +53,21 @@ export function alert(heading, ...lines) {
 /**
  * The same, for trouble beside which the rest of the page goes on.
  * @param {string} title
- * @param {string} line
+ * @param {string} [line]
  */
 export function trouble(title, line) {
-  return alert(element("h2", {}, title), element("p", {}, line));
+  return alert(element("h2", {}, title), line === undefined ? undefined : element("p", {}, line));
 }
 
 /**
  * @param {number} timeMs
- * @param {string} language
+ * @param {string} locale
+ * @param {number} [beforeMs] a time that stands beside it; on the same day the hour is enough
  */
-export function time(timeMs, language) {
+export function time(timeMs, locale, beforeMs) {
   const date = new Date(timeMs);
-  const text = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" }).format(date);
-  return element("time", { datetime: date.toISOString() }, text);
+  const isSameDay = beforeMs !== undefined && new Date(beforeMs).toDateString() === date.toDateString();
+  /** @type {Intl.DateTimeFormatOptions} */
+  const style = isSameDay ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" };
+  return element("time", { datetime: date.toISOString() }, new Intl.DateTimeFormat(locale, style).format(date));
 }

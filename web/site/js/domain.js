@@ -17,8 +17,6 @@ export const ENROL = utf8("quorate/enrol/v1\0");
 export const REVOKE = utf8("quorate/revoke/v1\0");
 /** Commitment of a leaf to its salt and body. */
 export const ENTRY = utf8("quorate/entry/v1\0");
-/** Token hash of a leaf, over the JWS signing input. */
-export const TOKEN = utf8("quorate/token/v1\0");
 /** Registry record: prefix of a leaf of the registry tree, before salt, key and record. */
 export const RECORD = utf8("quorate/record/v1\0");
 /** Tag of a subject's leaf, keyed with `K_subject`. */

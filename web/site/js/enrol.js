@@ -20,7 +20,7 @@ import { enrolmentMessage } from "./statement.js";
 /** @typedef {import("./record.js").Invitation} Invitation */
 /** @typedef {Awaited<ReturnType<typeof fromSeed>>} Inviter */
 
-await begin(async (page) => {
+void begin(async (page) => {
   const { words } = page;
   // Another link in the same tab changes nothing but the part behind the # sign.
   addEventListener("hashchange", () => location.reload());

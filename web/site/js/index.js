@@ -8,11 +8,12 @@ import { begin } from "./page.js";
 
 /** @typedef {import("./dom.js").Child} Child */
 /** @typedef {import("./issuer.js").Issuer} Issuer */
+/** @typedef {import("./page.js").Page} Page */
 /** @typedef {import("./words.js").Words} Words */
 /** @typedef {Record<string, unknown>} Json */
 
-await begin(async (page) => {
-  const { words } = page;
+void begin(async (page) => {
+  const { words, locale } = page;
   const issuer = await loadIssuer();
   const [anchor, status] = await Promise.all([
     issuer.gateway.anchor().then((answer) => checkAnchor(issuer.policy, issuer.issuer, answer)).catch(() => undefined),
@@ -31,8 +32,8 @@ await begin(async (page) => {
     element("h3", {}, words.indexChecked),
     anchor === undefined
       ? element("p", {}, words.indexUnchecked)
-      : element("p", {}, `${words.indexCheckpoint(anchor.size.toLocaleString(words.language))} `, time(anchor.timeMs, words.language), "."),
-    ...said(words, status, threshold),
+      : element("p", {}, `${words.indexCheckpoint(anchor.size.toLocaleString(locale))} `, time(anchor.timeMs, locale), "."),
+    ...said(page, status, threshold),
     element("h2", {}, words.indexForMachines),
     links(words, issuer),
   );
@@ -48,12 +49,13 @@ function isObject(value) {
 
 /**
  * What the gateway says about the custodians. Where it says nothing, that is what the page says.
- * @param {Words} words
+ * @param {Page} page
  * @param {Json | undefined} status
  * @param {unknown} threshold
  * @returns {Child[]}
  */
-function said(words, status, threshold) {
+function said(page, status, threshold) {
+  const { words } = page;
   const custodians = Array.isArray(status?.custodians) ? status.custodians.filter(isObject) : [];
   if (custodians.length === 0) return [element("p", {}, words.indexSaidNothing)];
   const voting = custodians.filter(({ linked, standing }) => linked === true && standing === "voting").length;
@@ -64,16 +66,17 @@ function said(words, status, threshold) {
       "table",
       {},
       element("thead", {}, element("tr", {}, ...[words.custodian, words.standing, words.lastSeen].map((text) => element("th", { scope: "col" }, text)))),
-      element("tbody", {}, ...custodians.map((custodian) => row(words, members(custodian)))),
+      element("tbody", {}, ...custodians.map((custodian) => row(page, members(custodian)))),
     ),
   ];
 }
 
 /**
- * @param {Words} words
+ * @param {Page} page
  * @param {Json} custodian
  */
-function row(words, { name, custodian, linked, standing, last_seen_ms: seen }) {
+function row(page, { name, custodian, linked, standing, last_seen_ms: seen }) {
+  const { words } = page;
   const stands = words.standings[String(standing)] ?? words.standingUnknown;
   const ago = typeof seen === "number" && seen > 0 ? Math.max(0, Math.round((Date.now() - seen) / 1000)) : undefined;
   return element(
@@ -81,18 +84,18 @@ function row(words, { name, custodian, linked, standing, last_seen_ms: seen }) {
     {},
     element("th", { scope: "row" }, String(name ?? custodian)),
     element("td", {}, linked === true ? stands : words.notLinked),
-    element("td", {}, lastSeen(words, ago, Number(seen))),
+    element("td", {}, lastSeen(page, ago, Number(seen))),
   );
 }
 
 /**
- * @param {Words} words
+ * @param {Page} page
  * @param {number | undefined} ago seconds
  * @param {number} seenMs
  */
-function lastSeen(words, ago, seenMs) {
+function lastSeen({ words, locale }, ago, seenMs) {
   if (ago === undefined) return words.never;
-  return ago < 120 ? words.secondsAgo(ago) : time(seenMs, words.language);
+  return ago < 120 ? words.secondsAgo(ago) : time(seenMs, locale);
 }
 
 /**

@@ -68,12 +68,3 @@ export function readLeaf(bytes) {
 export async function opens(leaf, salt, body) {
   return salt.length === 32 && equal(await sha256(domain.ENTRY, salt, body), leaf.commit);
 }
-
-/**
- * Whether the leaf is that of the token with this signing input.
- * @param {Leaf} leaf
- * @param {Uint8Array} signingInput
- */
-export async function isOfToken(leaf, signingInput) {
-  return equal(await sha256(domain.TOKEN, signingInput), leaf.tokenHash);
-}

@@ -16,7 +16,7 @@ import { forgetVisit } from "./visit.js";
 /** @typedef {import("./record.js").Client} Client */
 /** @typedef {import("./request.js").RequestParameters} RequestParameters */
 
-await begin(async (page) => {
+void begin(async (page) => {
   const parameters = readParameters(new URLSearchParams(location.search));
   const hint = await hintOf(parameters);
   const clientId = logoutClient(parameters, hint);

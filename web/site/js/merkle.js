@@ -117,9 +117,10 @@ export async function inclusionProof(node, index, size) {
  */
 async function rangeRoot(node, start, end) {
   const length = end - start;
-  const level = Math.log2(length);
-  if (Number.isInteger(level)) return node(level, start / length);
-  const middle = start + largestPowerBelow(length);
+  const below = largestPowerBelow(length);
+  // A whole power of two is one subtree; logarithms of large numbers are not exact enough to tell.
+  if (length === 1 || below * 2 === length) return node(Math.round(Math.log2(length)), start / length);
+  const middle = start + below;
   return nodeHash(await rangeRoot(node, start, middle), await rangeRoot(node, middle, end));
 }
 

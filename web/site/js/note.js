@@ -1,8 +1,8 @@
 // Signed notes (C2SP signed-note v1.0.0) and cosignatures on them (C2SP tlog-cosignature v1.0.1): a text, a blank line, and
 // signature lines. Lines of unknown keys are passed over; a known key with a bad signature refuses the whole note.
 
-import { fromBase64, toBase64 } from "./base64.js";
-import { Malformed, concat, equal, fromU64be, hex, utf8 } from "./bytes.js";
+import { fromBase64 } from "./base64.js";
+import { Malformed, equal, hex, utf8 } from "./bytes.js";
 import { isSmallOrder, verify } from "./ed25519.js";
 import { sha256 } from "./hash.js";
 
@@ -31,6 +31,8 @@ const KEY_BYTES = new Map([
 const MAX_NOTE = 512 * 1024;
 /** Most signature lines; the specification asks for at least 16. */
 const MAX_LINES = 64;
+/** Last time of a cosignature that the specification admits. */
+const MAX_TIME = 2n ** 63n - 1n;
 /** Longest key name, bytes. */
 const MAX_NAME = 255;
 
@@ -71,11 +73,6 @@ export async function readVerifierKey(text) {
   return { name, type, publicKey, keyId: derived };
 }
 
-/** @param {VerifierKey} key */
-export function writeVerifierKey(key) {
-  return `${key.name}+${hex(key.keyId)}+${toBase64(concat(Uint8Array.of(key.type), key.publicKey))}`;
-}
-
 /**
  * Reads a note, exactly as it is published.
  * @param {string} all
@@ -108,15 +105,6 @@ function readLine(line) {
 }
 
 /**
- * One signature as a line of a note, line feed included.
- * @param {VerifierKey} key
- * @param {Uint8Array} signature
- */
-export function signatureLine(key, signature) {
-  return `— ${key.name} ${toBase64(concat(key.keyId, signature))}\n`;
-}
-
-/**
  * The known keys whose signatures verify, each once however many lines it has, with the signature of its first line.
  * @param {Note} note
  * @param {readonly VerifierKey[]} known
@@ -144,13 +132,13 @@ export async function verifiedSignatures(note, known) {
 async function isSignedBy(key, text, signature) {
   if (key.type === ED25519) return verify(key.publicKey, utf8(text), signature);
   if (key.type !== COSIGNATURE || signature.length !== 72) return false;
-  const time = fromU64be(signature.subarray(0, 8));
-  return verify(key.publicKey, cosignatureMessage(time, text), signature.slice(8));
+  const time = new DataView(signature.buffer, signature.byteOffset, 8).getBigUint64(0);
+  return time <= MAX_TIME && verify(key.publicKey, cosignatureMessage(time, text), signature.slice(8));
 }
 
 /**
  * What a cosigner signs.
- * @param {number} timeS seconds since 1970 UTC
+ * @param {number | bigint} timeS seconds since 1970 UTC
  * @param {string} text
  */
 export function cosignatureMessage(timeS, text) {

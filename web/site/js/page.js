@@ -13,10 +13,12 @@ import { chooseWords } from "./words.js";
 export class Page {
   /**
    * @param {Words} words
+   * @param {string} locale for times and numbers
    * @param {HTMLElement} main
    */
-  constructor(words, main) {
+  constructor(words, locale, main) {
     this.words = words;
+    this.locale = locale;
     this.main = main;
     this.isFirst = true;
   }
@@ -51,9 +53,11 @@ export class Page {
    * @param {unknown} error
    */
   fail(error) {
-    const { title, lead, after, isPassing } = explain(this.words, error);
-    this.halt(title, [lead, ...(after === undefined ? [] : [after])], details(this.words, error));
-    if (isPassing) this.main.append(button(this.words.tryAgain, () => location.reload()));
+    const { words } = this;
+    const { title, lead, isPassing } = explain(words, error);
+    const lines = error instanceof Distrust ? [words.stoppedLead, lead, words.stoppedAfter] : [lead];
+    this.halt(title, lines, details(words, error));
+    if (isPassing) this.main.append(button(words.tryAgain, () => location.reload()));
   }
 
   /**
@@ -74,12 +78,11 @@ export class Page {
  * What went wrong, in words.
  * @param {Words} words
  * @param {unknown} error
- * @returns {{ title: string, lead: string, after?: string, isPassing: boolean }}
+ * @returns {{ title: string, lead: string, isPassing: boolean }}
  */
 export function explain(words, error) {
   if (error instanceof Distrust) {
-    const after = `${words.stoppedLead} ${words.stoppedAfter}`;
-    return { title: words.stoppedTitle, lead: words.distrust[error.reason], after, isPassing: false };
+    return { title: words.stoppedTitle, lead: words.distrust[error.reason], isPassing: false };
   }
   if (error instanceof GatewayError && error.refusal !== undefined) {
     const lead = words.refusals[error.refusal] ?? words.refusedOther(error.refusal);
@@ -88,6 +91,10 @@ export function explain(words, error) {
   if (error instanceof GatewayError && error.isPassing) {
     const lead = error.status === 503 ? words.noQuorum : words.unreachable;
     return { title: words.problemTitle, lead, isPassing: true };
+  }
+  // The only endpoints that want a token are those of the account page.
+  if (error instanceof GatewayError && error.status === 401) {
+    return { title: words.problemTitle, lead: words.accountExpired, isPassing: true };
   }
   if (error instanceof SiteTrouble) return { title: words.problemTitle, lead: words.siteTrouble, isPassing: true };
   if (error instanceof DOMException && error.name === "NotSupportedError") {
@@ -115,11 +122,11 @@ function details(words, error) {
  */
 export async function begin(run) {
   const wishes = new URLSearchParams(location.search).get("ui_locales")?.split(" ") ?? [];
-  const words = chooseWords(wishes, navigator.languages);
+  const { words, locale } = chooseWords(wishes, navigator.languages);
   const main = /** @type {HTMLElement} */ (document.querySelector("main"));
   document.documentElement.lang = words.language;
   for (const place of document.querySelectorAll(".host")) place.textContent = location.host;
-  const page = new Page(words, main);
+  const page = new Page(words, locale, main);
   if (window.top !== window.self) {
     page.show(words.framedTitle, element("p", {}, words.framedText));
     return;

@@ -24,7 +24,7 @@ const MAX_OF_A_KIND = 256;
 const NONE = "none";
 
 /** A note does not satisfy the policy. */
-export class NotVouched extends Error {
+class NotVouched extends Error {
   /** @param {string} what */
   constructor(what) {
     super(`not vouched for: ${what}`);

@@ -6,10 +6,10 @@ import { Malformed, concat } from "./bytes.js";
 /** @typedef {import("./bytes.js").Bytes} Bytes */
 /** @typedef {import("./cbor.js").Value} Value */
 
-/** COSE algorithm identifiers that custodians verify. */
-export const ES256 = -7;
-export const EDDSA = -8;
-export const RS256 = -257;
+// COSE algorithm identifiers that custodians verify.
+const ES256 = -7;
+const EDDSA = -8;
+const RS256 = -257;
 
 /**
  * In the order in which authenticators are asked: every one has P-256; Ed25519 is next; RSA is what old platform keys have.

@@ -42,7 +42,7 @@ export function recordLeaf(salt, key, record) {
  * @param {unknown} answer
  * @returns {Promise<{ anchor: Anchor, record: Bytes }>}
  */
-export async function checkRecord(policy, issuer, key, answer) {
+async function checkRecord(policy, issuer, key, answer) {
   const anchor = await checkAnchor(policy, issuer, answer);
   const record = await orDistrust("record_not_in_registry", async () => {
     const said = members(answer);

@@ -7,6 +7,7 @@ import { WIDTH } from "./tile.js";
 /** @typedef {import("./bytes.js").Bytes} Bytes */
 /** @typedef {import("./leaf.js").Leaf} Leaf */
 /** @typedef {{ index: number, leaf: Leaf, bytes: Bytes, hash: Bytes }} Found */
+/** @typedef {{ found: Found[], timesMs: number[] }} Looked at one tile: what is the subject's, and the times of all leaves */
 
 /** Tiles of entries that are fetched at once. */
 const AT_ONCE = 4;
@@ -32,35 +33,33 @@ export class Scan {
   }
 
   /**
-   * Goes further back by up to this many tiles.
+   * Goes further back by up to this many tiles, in steps; each gives what it found, newest first. A step counts as done once the
+   * caller asks for the next: what the caller could not deal with is found again.
    * @param {number} tiles
-   * @param {(found: Found[]) => void | Promise<void>} onProgress called after each step with what it found, newest first
+   * @returns {AsyncGenerator<Found[], void, void>}
    */
-  async further(tiles, onProgress) {
+  async *further(tiles) {
     for (let left = tiles; left > 0 && !this.isComplete; left -= AT_ONCE) {
       const newest = Math.ceil(this.from / WIDTH) - 1;
       const count = Math.min(AT_ONCE, left, newest + 1);
       const indices = Array.from({ length: count }, (_, at) => newest - at);
-      const found = await Promise.all(indices.map((index) => this.tile(index)));
+      const looked = await Promise.all(indices.map((index) => this.tile(index)));
+      yield looked.flatMap(({ found }) => found);
       this.from = (newest - count + 1) * WIDTH;
-      await onProgress(found.flat());
+      const timesMs = looked.flatMap((tile) => tile.timesMs);
+      this.backToMs = Math.min(this.backToMs ?? Infinity, ...timesMs);
+      this.upToMs = Math.max(this.upToMs ?? 0, ...timesMs);
     }
   }
 
   /**
    * @param {number} index
-   * @returns {Promise<Found[]>}
+   * @returns {Promise<Looked>}
    */
   async tile(index) {
     const entries = await this.tree.entries(index);
-    const looked = await Promise.all(
-      entries.map(async ({ bytes, hash }, at) => {
-        const found = { index: index * WIDTH + at, leaf: readLeaf(bytes), bytes, hash };
-        this.backToMs = Math.min(this.backToMs ?? Infinity, found.leaf.timeMs);
-        this.upToMs = Math.max(this.upToMs ?? 0, found.leaf.timeMs);
-        return (await this.subject.owns(found.index, found.leaf.subjectTag)) ? found : undefined;
-      }),
-    );
-    return looked.filter((found) => found !== undefined).reverse();
+    const leaves = entries.map((entry, at) => ({ index: index * WIDTH + at, leaf: readLeaf(entry.bytes), ...entry }));
+    const own = await Promise.all(leaves.map((one) => this.subject.owns(one.index, one.leaf.subjectTag)));
+    return { found: leaves.filter((_, at) => own[at]).reverse(), timesMs: leaves.map(({ leaf }) => leaf.timeMs) };
   }
 }

@@ -5,7 +5,7 @@ import { RENEW_MS, TOO_OLD_MS, makeAttempt, submitTap } from "./attempt.js";
 import { button, element, news, trouble } from "./dom.js";
 import { GatewayError } from "./gateway.js";
 import { explain } from "./page.js";
-import { canAutofill, forgetUnknown, tap } from "./passkey.js";
+import { canAutofill, forgetUnknown, hasPasskeys, tap } from "./passkey.js";
 import { placeOf } from "./redirect.js";
 import { CLAIMS_OF_SCOPE } from "./request.js";
 import { ACCOUNT_CLIENT, accountUri, keepVisit } from "./visit.js";
@@ -27,8 +27,8 @@ import { ACCOUNT_CLIENT, accountUri, keepVisit } from "./visit.js";
 
 /** Refusals that mean: this passkey is not one that anybody has here. */
 const UNKNOWN_PASSKEY = new Set(["unknown_passkey", "unknown_credential"]);
-/** Scopes that hold personal data; all others are permissions. */
-const PERSONAL = new Set(["openid", ...CLAIMS_OF_SCOPE.keys()]);
+/** Scopes that hold personal data, in the order in which people read of them; all others are permissions. */
+const PERSONAL = ["openid", ...CLAIMS_OF_SCOPE.keys()];
 
 export class SignIn {
   /**
@@ -41,6 +41,8 @@ export class SignIn {
     /** @type {Promise<Attempt> | undefined} */
     this.attempt = undefined;
     this.autofill = new AbortController();
+    this.hasAutofill = false;
+    this.isWaiting = false;
     this.isBusy = false;
     this.trouble = element("div");
     this.news = news();
@@ -49,6 +51,7 @@ export class SignIn {
   }
 
   async run() {
+    if (!hasPasskeys()) throw new DOMException("no passkeys", "NotSupportedError");
     this.hasAutofill = await canAutofill();
     await this.renew();
     this.show();
@@ -113,7 +116,21 @@ export class SignIn {
   async renewIfOld() {
     const { madeMs } = (await this.attempt?.catch(() => undefined)) ?? { madeMs: 0 };
     if (this.isBusy || document.hidden || Date.now() - madeMs < RENEW_MS) return;
-    await this.renew().catch((error) => this.page.fail(error));
+    await this.renewOrTell();
+  }
+
+  /** A connection that is gone for a moment, as on waking, is waited for; anything else stops the page. */
+  async renewOrTell() {
+    try {
+      await this.renew();
+      if (this.isWaiting) this.trouble.replaceChildren();
+      this.isWaiting = false;
+    } catch (error) {
+      const isPassing = error instanceof GatewayError && error.isPassing;
+      if (!isPassing) return this.page.fail(error);
+      if (!this.isWaiting) this.tell(error);
+      this.isWaiting = true;
+    }
   }
 
   /**
@@ -162,7 +179,7 @@ export class SignIn {
     this.isBusy = false;
     this.signInButton.disabled = false;
     this.news.textContent = "";
-    await this.renew().catch((error) => this.page.fail(error));
+    await this.renewOrTell();
   }
 
   /**
@@ -240,12 +257,12 @@ function isUnknownPasskey(error) {
  * @param {Request} request
  */
 function whatItGets(words, client, { asked }) {
-  const personal = asked.scope.filter((scope) => PERSONAL.has(scope));
+  const personal = PERSONAL.filter((scope) => asked.scope.includes(scope));
   const told = new Set(personal.flatMap((scope) => CLAIMS_OF_SCOPE.get(scope) ?? []));
   const more = [...client.idTokenClaims, ...client.accessTokenClaims, ...asked.claims.id_token, ...asked.claims.userinfo];
   const claims = [...new Set(more)].filter((claim) => !told.has(claim) && claim in words.claims);
   const lines = [...personal.map((scope) => words.scopes[scope]), ...claims.map((claim) => words.claims[claim])];
-  const permissions = asked.scope.filter((scope) => !PERSONAL.has(scope));
+  const permissions = asked.scope.filter((scope) => !PERSONAL.includes(scope));
   return [
     lines.length === 0 ? undefined : element("h2", {}, words.getsTitle(client.name)),
     lines.length === 0 ? undefined : list(lines),

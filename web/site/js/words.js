@@ -11,13 +11,13 @@ const ENGLISH = {
   tooOldTitle: "This browser cannot sign you in",
   tooOldText: "It lacks passkeys or the Ed25519 signatures with which this page checks what it is told. Please update it, or use another one.",
   problemTitle: "Something went wrong",
-  unexpected: "This page met something it does not understand, and stopped. Nothing was sent to the app. Reload the page to try again.",
+  unexpected: "This page met something it does not understand, and stopped. Reload it to try again.",
   tryAgain: "Try again",
   details: "Technical details",
   loading: "Checking …",
 
   stoppedTitle: "This page stopped",
-  stoppedLead: "What it was told does not match the public log, so it did not go on. Nothing was sent to the app.",
+  stoppedLead: "What it was told does not match the public log, so it did not go on, and nothing was sent anywhere.",
   stoppedAfter: "Close this page. If it happens again, tell the people who run this issuer; they can look into it with the details below.",
   distrust: {
     checkpoint_malformed: "The gateway sent something that cannot be read.",
@@ -63,7 +63,7 @@ const ENGLISH = {
     groups: "the groups you belong to",
   }),
   recorded: (/** @type {string} */ host) =>
-    `This sign-in will be recorded in the public log of ${host} before the app gets anything. The record does not name you or the app; only you can find it.`,
+    `This sign-in will be recorded in the public log of ${host} before the app gets anything. What is public of it names neither you nor the app.`,
   onlyFor: "The app wants the same person to sign in as before.",
   userName: "User name",
   userNameHint: "Choose your passkey from the list that your browser offers here, or press the button.",
@@ -96,8 +96,7 @@ const ENGLISH = {
     expired: "The request is no longer fresh. Please try again.",
     replayed: "This request was used already. Please try again.",
     late: "Signing took too long. Please try again.",
-    invitation_consumed: "This invitation was used already.",
-    expired_invitation: "This invitation has expired.",
+    wrong_subject: "This is somebody else’s passkey than the app asked for.",
   }),
   refusedOther: (/** @type {string} */ code) => `They gave the reason “${code}”.`,
 
@@ -106,7 +105,7 @@ const ENGLISH = {
   enrolAs: "Your user name there is",
   enrolWhat:
     "A passkey lets you sign in with your fingerprint, face or device PIN. There is no password. It stays with your device or password manager.",
-  enrolRecorded: "That this passkey is yours will be recorded in the public log. The record does not name you.",
+  enrolRecorded: "That this passkey is yours will be recorded in the public log. What is public of it does not name you.",
   label: "Name of this passkey",
   labelHint: "So that you recognise it later, for example “Phone” or “Blue key”.",
   labelDefault: "My passkey",
@@ -152,6 +151,8 @@ const ENGLISH = {
   tokensLead:
     "Every token that was ever issued in your name stands in the public log. This page searches the log itself and checks every entry; the gateway cannot hide one.",
   tokensNone: "No token was found so far.",
+  tokensNoKey:
+    "Your passkey did not hand over the key to your entries, so this page cannot look for them. Sign in again, if you can with another passkey.",
   searching: "Searching the log …",
   searched: (/** @type {string} */ looked, /** @type {string} */ all) => `${looked} of ${all} entries searched.`,
   searchedAll: (/** @type {string} */ all) => `The whole log was searched and checked: ${all} entries.`,
@@ -173,9 +174,9 @@ const ENGLISH = {
   idToken: "ID token",
   tokenFor: "for",
   tokenScope: "may",
-  tokenUntil: "until",
+  tokenUntil: "valid until",
   proof: "Download proof",
-  proofOf: (/** @type {number} */ index) => `Download proof of entry ${index}`,
+  proofOf: (/** @type {number} */ index) => `Download proof: log entry ${index}`,
   notMe: "This wasn’t me",
   notMeOf: (/** @type {string} */ app) => `This wasn’t me: ${app}`,
   notMeTitle: (/** @type {string} */ app) => `Stop this sign-in to ${app}?`,
@@ -184,6 +185,7 @@ const ENGLISH = {
   notMeButton: "Stop it with my passkey",
   notMeDone: (/** @type {number} */ index) => `Stopped. The order is log entry ${index}.`,
   stopped: "Stopped",
+  thisBrowser: "This browser",
   leftOutTitle: "Left out by the gateway",
   leftOutLead:
     "These entries are yours: they stand in the public log. But the gateway did not hand over what they say, or what it handed over is not what was logged. That should not happen; tell the people who run this issuer.",
@@ -212,11 +214,11 @@ const ENGLISH = {
   },
   logoutBadAfter: "This page does not go there. You can still sign out.",
 
-  indexWhat: (/** @type {string} */ host) => `This is ${host}, an issuer of sign-ins without a master key.`,
+  indexWhat: (/** @type {string} */ host) => `This is ${host}, an issuer of sign-ins without a master key`,
   indexHow: (/** @type {number} */ threshold, /** @type {number} */ custodians) =>
-    `${threshold} of ${custodians} independent custodians each check the proof behind every token, write it to a public log, and only then sign together.`,
+    `${threshold} of ${custodians} custodians each check the proof behind every token, write it to a public log, and only then sign together.`,
   indexHowUnknown:
-    "Several independent custodians each check the proof behind every token, write it to a public log, and only then sign together.",
+    "Several custodians each check the proof behind every token, write it to a public log, and only then sign together.",
   indexWhy: "Nobody who takes over one machine can issue a token, and you can list every token that was ever issued in your name.",
   indexDemo: "This is a demonstration: all custodians run on one machine, so they are not independent.",
   indexAccount: "Your account and your tokens",
@@ -261,13 +263,13 @@ const GERMAN = {
   tooOldText:
     "Ihm fehlen Passkeys oder die Ed25519-Signaturen, mit denen diese Seite prüft, was ihr gesagt wird. Bitte aktualisieren Sie ihn oder nehmen Sie einen anderen.",
   problemTitle: "Etwas ist schiefgegangen",
-  unexpected: "Diese Seite traf auf etwas, das sie nicht versteht, und hielt an. Die App hat nichts bekommen. Laden Sie die Seite neu.",
+  unexpected: "Diese Seite traf auf etwas, das sie nicht versteht, und hielt an. Laden Sie sie neu, um es noch einmal zu versuchen.",
   tryAgain: "Noch einmal versuchen",
   details: "Technische Einzelheiten",
   loading: "Wird geprüft …",
 
   stoppedTitle: "Diese Seite hat angehalten",
-  stoppedLead: "Was ihr gesagt wurde, passt nicht zum öffentlichen Protokoll. Darum ging sie nicht weiter. Die App hat nichts bekommen.",
+  stoppedLead: "Was ihr gesagt wurde, passt nicht zum öffentlichen Protokoll. Darum ging sie nicht weiter, und nichts wurde gesendet.",
   stoppedAfter:
     "Schließen Sie diese Seite. Wenn es wieder geschieht, sagen Sie es den Betreibern; mit den Einzelheiten unten können sie dem nachgehen.",
   distrust: {
@@ -314,7 +316,7 @@ const GERMAN = {
     groups: "die Gruppen, zu denen Sie gehören",
   },
   recorded: (host) =>
-    `Diese Anmeldung wird im öffentlichen Protokoll von ${host} verzeichnet, bevor die App etwas bekommt. Der Eintrag nennt weder Sie noch die App; nur Sie können ihn finden.`,
+    `Diese Anmeldung wird im öffentlichen Protokoll von ${host} verzeichnet, bevor die App etwas bekommt. Was davon öffentlich ist, nennt weder Sie noch die App.`,
   onlyFor: "Die App will, dass sich dieselbe Person anmeldet wie zuvor.",
   userName: "Benutzername",
   userNameHint: "Wählen Sie Ihren Passkey aus der Liste, die Ihr Browser hier anbietet, oder drücken Sie den Knopf.",
@@ -347,8 +349,7 @@ const GERMAN = {
     expired: "Die Anfrage ist nicht mehr frisch. Bitte versuchen Sie es noch einmal.",
     replayed: "Diese Anfrage wurde schon benutzt. Bitte versuchen Sie es noch einmal.",
     late: "Das Signieren hat zu lange gedauert. Bitte versuchen Sie es noch einmal.",
-    invitation_consumed: "Diese Einladung wurde schon benutzt.",
-    expired_invitation: "Diese Einladung ist abgelaufen.",
+    wrong_subject: "Dieser Passkey gehört jemand anderem, als die App verlangt hat.",
   },
   refusedOther: (code) => `Sie nannten den Grund „${code}“.`,
 
@@ -357,7 +358,7 @@ const GERMAN = {
   enrolAs: "Ihr Benutzername dort ist",
   enrolWhat:
     "Mit einem Passkey melden Sie sich per Fingerabdruck, Gesicht oder Geräte-PIN an. Es gibt kein Passwort. Er bleibt bei Ihrem Gerät oder Passwortmanager.",
-  enrolRecorded: "Dass dieser Passkey Ihnen gehört, wird im öffentlichen Protokoll verzeichnet. Der Eintrag nennt Sie nicht.",
+  enrolRecorded: "Dass dieser Passkey Ihnen gehört, wird im öffentlichen Protokoll verzeichnet. Was davon öffentlich ist, nennt Sie nicht.",
   label: "Name dieses Passkeys",
   labelHint: "Damit Sie ihn später wiedererkennen, zum Beispiel „Handy“ oder „Blauer Schlüssel“.",
   labelDefault: "Mein Passkey",
@@ -403,6 +404,8 @@ const GERMAN = {
   tokensLead:
     "Jedes Token, das je auf Ihren Namen ausgestellt wurde, steht im öffentlichen Protokoll. Diese Seite durchsucht es selbst und prüft jeden Eintrag; das Gateway kann keinen verbergen.",
   tokensNone: "Bisher wurde kein Token gefunden.",
+  tokensNoKey:
+    "Ihr Passkey hat den Schlüssel zu Ihren Einträgen nicht herausgegeben, darum kann diese Seite sie nicht suchen. Melden Sie sich neu an, wenn möglich mit einem anderen Passkey.",
   searching: "Das Protokoll wird durchsucht …",
   searched: (looked, all) => `${looked} von ${all} Einträgen durchsucht.`,
   searchedAll: (all) => `Das ganze Protokoll wurde durchsucht und geprüft: ${all} Einträge.`,
@@ -424,9 +427,9 @@ const GERMAN = {
   idToken: "ID-Token",
   tokenFor: "für",
   tokenScope: "darf",
-  tokenUntil: "bis",
+  tokenUntil: "gültig bis",
   proof: "Beweis herunterladen",
-  proofOf: (index) => `Beweis für Eintrag ${index} herunterladen`,
+  proofOf: (index) => `Beweis herunterladen: Protokolleintrag ${index}`,
   notMe: "Das war ich nicht",
   notMeOf: (app) => `Das war ich nicht: ${app}`,
   notMeTitle: (app) => `Diese Anmeldung bei ${app} stoppen?`,
@@ -435,6 +438,7 @@ const GERMAN = {
   notMeButton: "Mit meinem Passkey stoppen",
   notMeDone: (index) => `Gestoppt. Der Auftrag ist Protokolleintrag ${index}.`,
   stopped: "Gestoppt",
+  thisBrowser: "Dieser Browser",
   leftOutTitle: "Vom Gateway ausgelassen",
   leftOutLead:
     "Diese Einträge gehören Ihnen: Sie stehen im öffentlichen Protokoll. Das Gateway hat aber nicht herausgegeben, was sie sagen, oder es ist nicht das, was protokolliert wurde. Das darf nicht vorkommen; sagen Sie es den Betreibern.",
@@ -463,11 +467,11 @@ const GERMAN = {
   },
   logoutBadAfter: "Diese Seite geht nicht dorthin. Abmelden können Sie sich trotzdem.",
 
-  indexWhat: (host) => `Das ist ${host}, ein Aussteller von Anmeldungen ohne Generalschlüssel.`,
+  indexWhat: (host) => `Das ist ${host}, ein Aussteller von Anmeldungen ohne Generalschlüssel`,
   indexHow: (threshold, custodians) =>
-    `${threshold} von ${custodians} unabhängigen Treuhändern prüfen jeder für sich den Nachweis hinter jedem Token, verzeichnen es in einem öffentlichen Protokoll und signieren erst dann gemeinsam.`,
+    `${threshold} von ${custodians} Treuhändern prüfen jeder für sich den Nachweis hinter jedem Token, verzeichnen es in einem öffentlichen Protokoll und signieren erst dann gemeinsam.`,
   indexHowUnknown:
-    "Mehrere unabhängige Treuhänder prüfen jeder für sich den Nachweis hinter jedem Token, verzeichnen es in einem öffentlichen Protokoll und signieren erst dann gemeinsam.",
+    "Mehrere Treuhänder prüfen jeder für sich den Nachweis hinter jedem Token, verzeichnen es in einem öffentlichen Protokoll und signieren erst dann gemeinsam.",
   indexWhy:
     "Wer eine einzelne Maschine übernimmt, kann kein Token ausstellen, und Sie können jedes Token auflisten, das je auf Ihren Namen ausgestellt wurde.",
   indexDemo: "Dies ist eine Vorführung: Alle Treuhänder laufen auf einer Maschine, sind also nicht unabhängig.",
@@ -504,15 +508,24 @@ const GERMAN = {
 };
 
 /**
- * The words in the first language that is asked for and that there is; English otherwise.
+ * The words in the first language that is asked for and that there is; English otherwise. The locale, for times and numbers, is the
+ * tag that was asked for.
  * @param {...readonly string[]} wishes lists of language tags, the most important first
- * @returns {Words}
+ * @returns {{ words: Words, locale: string }}
  */
 export function chooseWords(...wishes) {
   for (const tag of wishes.flat()) {
-    const primary = tag.toLowerCase().split("-")[0];
-    if (primary === "en") return ENGLISH;
-    if (primary === "de") return GERMAN;
+    const words = { en: ENGLISH, de: GERMAN }[/^(en|de)(-[A-Za-z0-9]{2,8})*$/i.exec(tag)?.[1]?.toLowerCase() ?? ""];
+    if (words !== undefined) return { words, locale: isLocale(tag) ? tag : words.language };
   }
-  return ENGLISH;
+  return { words: ENGLISH, locale: ENGLISH.language };
+}
+
+/** @param {string} tag */
+function isLocale(tag) {
+  try {
+    return Intl.DateTimeFormat.supportedLocalesOf(tag).length > 0;
+  } catch {
+    return false;
+  }
 }
