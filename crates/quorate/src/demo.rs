@@ -278,15 +278,13 @@ async fn callback(State(demo): State<Arc<Demo>>, Query(answer): Query<Callback>,
 
 async fn session(State(demo): State<Arc<Demo>>, headers: HeaderMap) -> Response {
     let session = cookie_of(&headers).and_then(|visitor| locked(&demo.visitors).get(&visitor).cloned());
-    let (status, body) = match session {
-        Some(session) => (StatusCode::OK, session),
-        None => (StatusCode::NOT_FOUND, json!({})),
-    };
+    // Nobody signed in is no error.
+    let body = session.unwrap_or_else(|| json!({}));
     let headers = [
         (header::CONTENT_TYPE, "application/json"),
         (header::CACHE_CONTROL, "no-store"),
     ];
-    (status, headers, body.to_string()).into_response()
+    (headers, body.to_string()).into_response()
 }
 
 /// Ends the own session, then that at the issuer (OpenID Connect RP-Initiated Logout 1.0).

@@ -23,3 +23,5 @@ export const RECORD = utf8("quorate/record/v1\0");
 export const TAG = utf8("quorate/tag/v1\0");
 /** Key of an opening that is sealed to its subject. */
 export const SUBJECT_BODY = utf8("quorate/subject-body/v1\0");
+/** Token hash of a leaf, over the JWS signing input. */
+export const TOKEN = utf8("quorate/token/v1\0");
