@@ -275,12 +275,19 @@ impl Registry {
         .to_canonical()
     }
 
-    /// Reads what [`Registry::to_saved`] wrote.
+    /// Reads exactly what [`Registry::to_saved`] wrote.
     pub fn from_saved(bytes: &[u8]) -> Result<Self, Malformed> {
         let saved = SavedRegistry::from_canonical(bytes)?;
         let mut registry = Self::new();
         for stored in saved.records {
-            registry.records.insert(stored.record.key(), stored);
+            let key = stored.record.key();
+            // One registry has one encoding: a record that stood twice would silently replace the first.
+            if registry.records.last_key_value().is_some_and(|(last, _)| *last >= key) {
+                return Err(Malformed {
+                    what: SavedRegistry::WHAT,
+                });
+            }
+            registry.records.insert(key, stored);
         }
         if let Some(keys) = registry.keys() {
             let token_key = PublicJwk::Ed25519(keys.token_key);
