@@ -3,7 +3,7 @@
 use crate::{
     Committee, Head,
     key_ring::KeyRing,
-    message::{LogEntry, MAX_BATCH, Opening, Propose, ProposedEntry},
+    message::{LogEntry, MAX_BATCH, MAX_TRACEPARENT, Opening, Propose, ProposedEntry},
     permit::GrantedToken,
     sealing::BodySealer,
     tip::{Extension, Logged, Tip},
@@ -162,6 +162,13 @@ struct Work<'a, 'b> {
 
 impl Work<'_, '_> {
     fn entry(&mut self, proposed: &ProposedEntry, time_ms: u64, first: bool) -> Result<(), Refusal> {
+        if proposed
+            .traceparent
+            .as_ref()
+            .is_some_and(|trace| trace.len() > MAX_TRACEPARENT)
+        {
+            return Err(Refusal::Oversize);
+        }
         let leaf = Leaf::decode(&proposed.leaf.0).map_err(|_| Refusal::UnknownEntry)?;
         if leaf.time_ms != time_ms {
             return Err(Refusal::WrongLeafTime);
