@@ -5,10 +5,13 @@
 #[path = "../../../quorate-threshold/tests/it/commit_reveal.rs"]
 mod commit_reveal;
 mod disk;
+mod encodings;
 mod founding;
 mod four;
 mod generator;
 mod invariants;
+#[path = "../../../quorate-rules/tests/it/mangled.rs"]
+mod mangled;
 mod refusals;
 mod simulator;
 mod tests;
