@@ -14,5 +14,7 @@ mod invariants;
 mod mangled;
 mod refusals;
 mod simulator;
+mod spec_examples;
 mod tests;
 mod three_rounds;
+mod written;
