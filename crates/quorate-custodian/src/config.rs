@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 /// shares = "shares"                # directory of the sealed key shares
 /// metrics = "127.0.0.1:9401"       # optional: own Prometheus port, loopback only
 ///
-/// [[gateway]]
-/// name = "gateway-1"               # as enrolled in genesis or by decision
+/// [[gateway]]                      # one table for each gateway, 1 to 16 of them
+/// name = "gateway-1"               # as enrolled in genesis or by decision; its key comes from there, too
 /// address = "127.0.0.1:8412"       # where to dial
 /// ```
 #[derive(Debug, Clone, Deserialize)]
@@ -184,6 +184,14 @@ mod tests {
     }
 
     #[test]
+    fn the_manual_shows_the_same_example() {
+        let manual = include_str!("../../../docs/OPERATING.md");
+        let block = format!("```toml\n# custodian.toml\n{}```\n", example());
+        assert!(manual.contains(&block), "docs/OPERATING.md lacks\n{block}");
+        assert!(parse(&block.replace("```toml", "").replace("```", "")).is_ok());
+    }
+
+    #[test]
     fn the_documentation_names_every_key_and_each_is_read() {
         let told = |text: String| match parse(&text) {
             Err(ConfigError::Parse { source, .. }) => source.to_string(),
@@ -202,7 +210,11 @@ mod tests {
         let documented: BTreeSet<String> = settings().iter().map(|line| key_of(line).to_owned()).collect();
         let tables = example()
             .lines()
-            .filter_map(|line| line.strip_prefix("[[")?.strip_suffix("]]").map(str::to_owned))
+            .filter_map(|line| {
+                line.strip_prefix("[[")?
+                    .split_once("]]")
+                    .map(|(table, _)| table.to_owned())
+            })
             .collect();
         assert_eq!(known, documented.union(&tables).cloned().collect());
         let before = format!("{:?}", parse(&example()).unwrap());

@@ -142,6 +142,14 @@ mod tests {
     }
 
     #[test]
+    fn the_manual_shows_the_same_example() {
+        let manual = include_str!("../../../docs/OPERATING.md");
+        let block = format!("```toml\n# gateway.toml\n{}```\n", example());
+        assert!(manual.contains(&block), "docs/OPERATING.md lacks\n{block}");
+        assert!(parse(&block.replace("```toml", "").replace("```", "")).is_ok());
+    }
+
+    #[test]
     fn the_documentation_names_every_key_and_each_is_read() {
         // The refusal of an unknown key lists those that are known.
         let told = match parse(&format!("unknown = 1\n{}", example())) {

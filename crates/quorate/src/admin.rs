@@ -43,10 +43,10 @@ pub struct Signed {
 pub enum ClientCommand {
     /// Propose a client, and approve it with the own key.
     ///
-    /// Makes a key under clients/<ID>.jwk unless --jwk names the public key of a client that keeps its own. Prints what to configure
-    /// in the client.
+    /// Makes a key in <DIR>/clients/<ID>.jwk unless --jwk names the public key of a client that keeps its own. An identifier that exists
+    /// already gets the new record. Prints what to configure in the client.
     Add(AddArgs),
-    /// List the clients.
+    /// List the clients: identifier, state, scope.
     List(Signed),
     /// Stop a client at once; one administrator suffices.
     Suspend(SuspendArgs),
@@ -60,25 +60,25 @@ pub struct AddArgs {
     /// Client identifier: 1 to 64 of A-Z a-z 0-9 . _ ~ -
     id: String,
     /// Name for people; the identifier where left out.
-    #[arg(long)]
+    #[arg(long, value_name = "NAME")]
     name: Option<String>,
     /// Scope of its tokens, separated by spaces.
-    #[arg(long, default_value = "")]
+    #[arg(long, value_name = "SCOPE", default_value = "")]
     scope: String,
     /// The one audience of its tokens; the issuer where left out.
-    #[arg(long)]
+    #[arg(long, value_name = "URL")]
     audience: Option<String>,
     /// Life of its tokens in seconds, 30 to 86400.
-    #[arg(long, default_value_t = ClientRecord::DEFAULT_LIFETIME_S)]
+    #[arg(long, value_name = "SECONDS", default_value_t = ClientRecord::DEFAULT_LIFETIME_S)]
     token_lifetime: u32,
-    /// Bind its tokens to its registered key (cnf).
+    /// Bind its tokens to its registered key (`cnf`, RFC 7800): a resource server may then ask for a proof of it.
     #[arg(long)]
     sender_constrained: bool,
     /// File of the client's public JWK; a new key is made where left out.
     #[arg(long, value_name = "FILE")]
     jwk: Option<PathBuf>,
     /// Algorithm of a new key: ES256 or EdDSA.
-    #[arg(long, default_value = "ES256", conflicts_with = "jwk")]
+    #[arg(long, value_name = "ALG", default_value = "ES256", conflicts_with = "jwk")]
     key_alg: String,
 }
 
@@ -94,13 +94,15 @@ pub struct SuspendArgs {
 /// `quorate proposal`
 #[derive(Debug, Subcommand)]
 pub enum ProposalCommand {
-    /// List open proposals.
+    /// List open proposals: identifier, state, approvals so far.
     List(Signed),
     /// Show one proposal in its normative text.
     Show(IdArgs),
-    /// Approve a proposal. Read its text first: this signs exactly what it says.
+    /// Approve a proposal; read its text with `show` first, since this signs exactly what it says.
     Approve(IdArgs),
     /// Propose another set of administrators: `--admin NAME=HEXKEY` for each.
+    ///
+    /// It replaces the set in force; whoever is not named is an administrator no more.
     Admins(AdminsArgs),
 }
 
@@ -109,8 +111,8 @@ pub enum ProposalCommand {
 pub struct AdminsArgs {
     #[command(flatten)]
     signed: Signed,
-    /// How many of them decide.
-    #[arg(short)]
+    /// How many of them decide; more than half.
+    #[arg(short, value_name = "K")]
     k: u16,
     /// An administrator: name and Ed25519 public key in hex.
     #[arg(long = "admin", value_name = "NAME=HEXKEY", required = true)]
@@ -307,7 +309,9 @@ pub async fn run_proposal(command: ProposalCommand) -> Result<ExitCode> {
 async fn add(args: AddArgs) -> Result<ExitCode> {
     let layout = args.signed.common.layout();
     let tenant = layout.tenant()?;
-    let place = layout.client_key(&args.id);
+    // Before it names a file.
+    let id = ClientId::new(args.id.clone())?;
+    let place = layout.client_key(id.as_str());
     let key = match &args.jwk {
         Some(path) => PublicJwk::parse(&file::read_bounded(path, 16 * 1024)?.context("there is no such JWK file")?)?,
         None if place.exists() => ClientKey::read(&place)?.public().clone(),
@@ -317,7 +321,7 @@ async fn add(args: AddArgs) -> Result<ExitCode> {
             key.public().clone()
         }
     };
-    let record = client_record(&args, key)?;
+    let record = client_record(&args, id, key)?;
     let client = AdminClient::open(&layout, args.signed.admin_key.as_ref())?;
     let told = client.propose(Action::PutClient(record)).await?;
     if args.signed.common.json {
@@ -334,11 +338,11 @@ async fn add(args: AddArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn client_record(args: &AddArgs, key: PublicJwk) -> Result<ClientRecord> {
+fn client_record(args: &AddArgs, id: ClientId, key: PublicJwk) -> Result<ClientRecord> {
     let mut tag_key = [0; 32];
     OsRng.fill_bytes(&mut tag_key);
     let record = ClientRecord {
-        id: ClientId::new(args.id.clone())?,
+        id,
         name: DisplayName::new(args.name.clone().unwrap_or_else(|| args.id.clone()))?,
         keys: vec![record::ClientKey { jwk: key, kid: None }],
         scope: Scope::parse(&args.scope)?,

@@ -28,20 +28,22 @@ use std::sync::Arc;
 /// `quorate site`
 #[derive(Debug, Subcommand)]
 pub enum SiteCommand {
-    /// Serve a directory as the issuer site.
+    /// Serve a directory as the issuer site, over plain http: for a demo, or behind a proxy that speaks https.
     Serve(ServeArgs),
     /// Write the site's derived files from the running tenant, after checking them against genesis.
+    ///
+    /// The gateway only hands over the certificate of the tenant's keys; a wrong one is refused here.
     Export(ExportArgs),
 }
 
 /// `quorate site serve`
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// Directory of the site.
-    #[arg(long)]
+    /// Directory of the site, as `quorate site export` writes it.
+    #[arg(long, value_name = "DIR")]
     dir: PathBuf,
-    /// Address to listen on.
-    #[arg(long)]
+    /// Address to listen on, such as 127.0.0.1:8410.
+    #[arg(long, value_name = "ADDRESS")]
     listen: String,
     /// End when standard input closes.
     #[arg(long, hide = true)]
@@ -53,7 +55,8 @@ pub struct ServeArgs {
 pub struct ExportArgs {
     #[command(flatten)]
     common: crate::cli::Common,
-    /// Directory to write to.
+    /// Directory to write to; made if it is not there.
+    #[arg(value_name = "TO")]
     dir: PathBuf,
 }
 

@@ -7,8 +7,11 @@ mod committee;
 mod evil_gateway;
 mod faults;
 mod floors;
+mod help;
 mod load;
 mod machine_path;
 mod secrecy;
 mod stock_clients;
 mod system;
+#[path = "../../../quorate-protocol/tests/it/written.rs"]
+mod written;
