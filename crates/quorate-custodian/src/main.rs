@@ -1,24 +1,8 @@
 //! `quorate-custodian`: one custodian as a process of its own.
 
-use quorate_custodian::run::{Options, run};
+use quorate_custodian::run::{HELP, Options, run};
 use std::path::PathBuf;
 use std::process::ExitCode;
-
-const HELP: &str = "\
-Runs one custodian of a Quorate tenant.
-
-A custodian holds one share of keys that exist nowhere as a whole. It dials its gateway, checks the proof behind every token itself,
-records the entry durably, votes, and signs only what a quorum has recorded. It needs no open port.
-
-Usage: quorate-custodian run --config FILE [--log text|json] [--log-level LEVEL]
-
-Options:
-  --config FILE       configuration; every key is described in docs/OPERATING.md
-  --log text|json     form of the log lines on standard error [default: text]
-  --log-level LEVEL   error, warn, info, debug or trace [default: info]
-  --version           print the version
-  --help              print this help
-";
 
 struct Arguments {
     config: PathBuf,

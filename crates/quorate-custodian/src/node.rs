@@ -13,7 +13,7 @@ use quorate_protocol::{
     custodian::{Custodian, Identity, Peer, REPLAY_WINDOW_MS, Remembered, Saved},
     envelope::EnvelopeKey,
     key_ring::{KeyRing, Schemes},
-    message::{self, Fetch, Fetched, LogEntry, MAX_TRANSFER, Propose, Refused, Standing, path},
+    message::{self, Fetch, Fetched, LogEntry, MAX_TRACEPARENT, MAX_TRANSFER, Propose, Refused, Standing, path},
     step::{Change, Step},
 };
 use quorate_rules::{cbor::Canonical, leaf::Leaf};
@@ -294,9 +294,14 @@ fn encode(step: Step<impl Canonical>) -> Step<Vec<u8>> {
     step.map(|message| message.to_canonical())
 }
 
+/// Before the proposal is judged, so a longer one, for which it will be refused, is left out.
 fn log_traces(message: &message::SignedPropose) {
     for entry in &message.proposal.entries {
-        if let Some(traceparent) = &entry.traceparent {
+        if let Some(traceparent) = entry
+            .traceparent
+            .as_ref()
+            .filter(|trace| trace.len() <= MAX_TRACEPARENT)
+        {
             tracing::debug!(traceparent, size = message.proposal.head.size, "judging");
         }
     }

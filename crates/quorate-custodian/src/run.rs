@@ -15,6 +15,26 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+/// What `quorate-custodian --help` prints.
+pub const HELP: &str = "\
+Runs one custodian of a Quorate tenant.
+
+A custodian holds one share of keys that exist nowhere as a whole. It dials its gateway, checks the proof behind every token itself,
+records the entry durably, votes, and signs only what a quorum has recorded. It needs no open port. It runs until SIGTERM or Ctrl-C:
+then it takes no new work, ends what is in flight and exits with 0. Where it must not go on, it says why and exits with 1.
+
+Usage: quorate-custodian run --config FILE [--log text|json] [--log-level LEVEL]
+
+Options:
+  --config FILE       configuration; docs/OPERATING.md shows one with every key
+  --log text|json     form of the log lines on standard error [default: text]
+  --log-level LEVEL   error, warn, info, debug or trace [default: info]
+  --version           print the version
+  --help              print this help
+
+Never run two copies of one custodian, and never restore its data from a backup: others notice, and it never votes again.
+";
+
 /// How the process was started.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {

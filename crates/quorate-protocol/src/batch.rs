@@ -3,7 +3,7 @@
 use crate::{
     Committee, Head,
     key_ring::KeyRing,
-    message::{LogEntry, MAX_BATCH, Opening, Propose, ProposedEntry, note_heads},
+    message::{LogEntry, MAX_BATCH, MAX_TRACEPARENT, Opening, Propose, ProposedEntry, note_heads},
     permit::GrantedToken,
     sealing::{BodySealer, seal_to_subject},
     tip::{Extension, Logged, Tip},
@@ -208,6 +208,13 @@ impl Work<'_, '_> {
         first: bool,
         rng: &mut (impl CryptoRng + RngCore),
     ) -> Result<(), Refusal> {
+        if proposed
+            .traceparent
+            .as_ref()
+            .is_some_and(|trace| trace.len() > MAX_TRACEPARENT)
+        {
+            return Err(Refusal::Oversize);
+        }
         let leaf = Leaf::decode(&proposed.leaf.0).map_err(|_| Refusal::UnknownEntry)?;
         if leaf.time_ms != time_ms {
             return Err(Refusal::WrongLeafTime);

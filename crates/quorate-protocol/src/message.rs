@@ -19,6 +19,8 @@ pub const MAX_BATCH: usize = 256;
 pub const MAX_MESSAGE: usize = 4 << 20;
 /// Most entries in one `follow` or `fetch`.
 pub const MAX_TRANSFER: usize = 4096;
+/// Longest trace context in bytes: what custodians log must not grow with what a stranger sends.
+pub const MAX_TRACEPARENT: usize = 64;
 
 /// Opening of a leaf's commitment.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -315,7 +317,7 @@ pub struct ProposedEntry {
     /// Evidence of a token; absent for a further token of the entry before.
     #[n(2)]
     pub evidence: Option<Evidence>,
-    /// W3C trace context of the request, for the custodian's own log lines; at most 64 bytes.
+    /// W3C trace context of the request, for the custodian's own log lines; at most [`MAX_TRACEPARENT`] bytes.
     #[n(3)]
     pub traceparent: Option<String>,
 }
@@ -571,6 +573,6 @@ pub mod path {
     pub const DKG_DEAL: &str = "/v1/dkg/deal";
     /// [`crate::dkg::Deals`] → [`crate::dkg::SignedFinished`]
     pub const DKG_FINISH: &str = "/v1/dkg/finish";
-    /// Empty → counters as JSON, for the gateway's metrics.
+    /// Empty → `name value` lines, for the gateway's metrics.
     pub const METRICS: &str = "/v1/metrics";
 }

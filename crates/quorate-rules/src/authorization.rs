@@ -314,10 +314,30 @@ pub(crate) mod tests {
         };
         assert!(Authorization::read(&members(&|_| {})).is_ok());
         let cases: [(&str, Vec<u8>); 5] = [
-            ("unknown member", members(&|map| drop(map.put("extra", 1u8)))),
-            ("doubled member", members(&|map| drop(map.put("v", 1u8)))),
-            ("null for absent", members(&|map| drop(map.put_raw("sub", vec![0xf6])))),
-            ("empty claims", members(&|map| drop(map.put_raw("claims", vec![0xa0])))),
+            (
+                "unknown member",
+                members(&|map| {
+                    map.put("extra", 1u8);
+                }),
+            ),
+            (
+                "doubled member",
+                members(&|map| {
+                    map.put("v", 1u8);
+                }),
+            ),
+            (
+                "null for absent",
+                members(&|map| {
+                    map.put_raw("sub", vec![0xf6]);
+                }),
+            ),
+            (
+                "empty claims",
+                members(&|map| {
+                    map.put_raw("claims", vec![0xa0]);
+                }),
+            ),
             ("trailing byte", [good.clone(), vec![0]].concat()),
         ];
         for (what, bytes) in cases {

@@ -2,6 +2,7 @@
 
 use minicbor::{Decode, Decoder, Encode, Encoder};
 use std::fmt;
+use std::net::Ipv6Addr;
 
 /// The text is not a name of this kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -76,8 +77,8 @@ macro_rules! names {
             /// Checks the text against this name's alphabet and length.
             pub fn new(text: impl Into<String>) -> Result<Self, BadName> {
                 let text = text.into();
-                let allowed: fn(u8) -> bool = $allowed;
-                if text.is_empty() || text.len() > $max || !text.bytes().all(allowed) {
+                let allowed: fn(char) -> bool = $allowed;
+                if text.is_empty() || text.len() > $max || !text.chars().all(allowed) {
                     return Err(BadName { kind: $kind, rule: $rule });
                 }
                 Ok(Self(text))
@@ -90,28 +91,34 @@ macro_rules! names {
 names! {
     /// Client identifier (RFC 6749 §2.2), narrowed to characters that mean nothing in URLs, paths and tag keys.
     ClientId, "client id", 64, "1 to 64 of A-Z a-z 0-9 . _ ~ -",
-        |b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'~' | b'-');
+        |c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '~' | '-');
     /// Identifier of an administrator, a custodian or a gateway.
     PartyName, "party name", 64, "1 to 64 of a-z 0-9 . -",
-        |b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-');
+        |c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-');
     /// One scope token (RFC 6749 §3.3).
     ScopeToken, "scope token", 64, "1 to 64 printable ASCII characters except space, quote and backslash",
-        |b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\');
+        |c| c.is_ascii_graphic() && !matches!(c, '"' | '\\');
     /// Audience of an access token (RFC 8707: an absolute URI; RFC 7519: any string without control characters).
     Audience, "audience", 256, "1 to 256 printable ASCII characters except space, quote and backslash",
-        |b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\');
+        |c| c.is_ascii_graphic() && !matches!(c, '"' | '\\');
     /// User name (`preferred_username`): what a person is called here.
-    Username, "user name", 64, "1 to 64 bytes without spaces and control characters",
-        |b| b > 0x20 && b != 0x7f;
+    Username, "user name", 64, "1 to 64 bytes without spaces, control characters, line separators and direction marks",
+        |c| !c.is_whitespace() && !c.is_control() && !is_layout(c);
     /// Group that a person belongs to, as relying parties read it.
-    GroupName, "group", 128, "1 to 128 bytes without control characters",
-        |b| b >= 0x20 && b != 0x7f;
+    GroupName, "group", 128, "1 to 128 bytes without control characters, line separators and direction marks",
+        |c| !c.is_control() && !is_layout(c);
     /// What a person calls a passkey.
-    Label, "label", 64, "1 to 64 bytes without control characters",
-        |b| b >= 0x20 && b != 0x7f;
-    /// What people read; never compared, never in a token's `sub`.
-    DisplayName, "display name", 128, "1 to 128 bytes without control characters",
-        |b| b >= 0x20 && b != 0x7f;
+    Label, "label", 64, "1 to 64 bytes without control characters, line separators and direction marks",
+        |c| !c.is_control() && !is_layout(c);
+    /// What people read; never compared, never in a token's `sub`. It stands in the normative text of proposals, so it must not end a line,
+    /// steer a terminal (U+009B does, too) or turn the direction of the words around it.
+    DisplayName, "display name", 128, "1 to 128 bytes without control characters, line separators and direction marks",
+        |c| !c.is_control() && !is_layout(c);
+}
+
+/// Line and paragraph separators, and the characters that change the direction of text (Unicode TR 9).
+const fn is_layout(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Subject identifier of a person (`sub`): opaque, never re-assigned, and of a form that no client id has.
@@ -209,7 +216,12 @@ impl Issuer {
             Some((_, _)) if !authority.ends_with(']') => return Err(bad),
             _ => authority,
         };
-        if host.is_empty() || (plain && !matches!(host, "localhost" | "127.0.0.1" | "[::1]")) {
+        let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let is_host = match literal {
+            Some(literal) => literal.parse::<Ipv6Addr>().is_ok(),
+            None => !host.is_empty() && !host.contains([':', '[', ']']),
+        };
+        if !is_host || (plain && !matches!(host, "localhost" | "127.0.0.1" | "[::1]")) {
             return Err(bad);
         }
         Ok(Self(text))

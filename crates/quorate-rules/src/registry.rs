@@ -324,7 +324,7 @@ impl Registry {
         .to_canonical()
     }
 
-    /// Reads what [`Registry::to_saved`] wrote.
+    /// Reads exactly what [`Registry::to_saved`] wrote.
     pub fn from_saved(bytes: &[u8]) -> Result<Self, Malformed> {
         let saved = SavedRegistry::from_canonical(bytes)?;
         let mut registry = Self {
@@ -332,10 +332,17 @@ impl Registry {
             ..Self::new()
         };
         for stored in saved.records {
+            let key = stored.record.key();
+            // One registry has one encoding: a record that stood twice would silently replace the first.
+            if registry.records.last_key_value().is_some_and(|(last, _)| *last >= key) {
+                return Err(Malformed {
+                    what: SavedRegistry::WHAT,
+                });
+            }
             if let Record::Credential(credential) = &stored.record {
                 registry.passkey_keys.insert(people::key_digest(&credential.key));
             }
-            registry.records.insert(stored.record.key(), stored);
+            registry.records.insert(key, stored);
         }
         if let Some(keys) = registry.keys() {
             let token_key = PublicJwk::Ed25519(keys.token_key);

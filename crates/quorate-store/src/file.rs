@@ -28,12 +28,17 @@ pub fn write_whole(path: &Path, bytes: &[u8], durability: Durability) -> Result<
 fn write_with(path: &Path, bytes: &[u8], durability: Durability, mode: u32) -> Result<(), StoreError> {
     let fail = |error| StoreError::io(path, error);
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
+    // No object's path has this character, so no object is written over by another one in the making.
+    name.push("~new");
     let new = path.with_file_name(name);
+    // What a killed process left is not written into: it would lend its own mode to a secret.
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(fail(error)),
+        _ => {}
+    }
     let mut file = OpenOptions::new()
         .write(true)
-        .create(true)
-        .truncate(true)
+        .create_new(true)
         .mode(mode)
         .open(&new)
         .map_err(fail)?;

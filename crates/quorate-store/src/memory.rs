@@ -1,7 +1,7 @@
 //! A log store in memory, for in-process tests of a gateway. Nothing survives the process.
 
 use crate::{Append, AppendError, Expiring, Head, LogStore, StoreError};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// See the module.
@@ -33,11 +33,13 @@ impl LogStore for MemoryLog {
         if state.head.as_ref() != expected {
             return Err(AppendError::HeadMoved { found: state.head });
         }
+        let mut new = BTreeSet::new();
         let twice: Vec<Vec<u8>> = append
             .taken
             .iter()
-            .filter(|t| state.taken.contains_key(&t.key))
-            .map(|t| t.key.clone())
+            .map(|taken| &taken.key)
+            .filter(|key| state.taken.contains_key(*key) || !new.insert(*key))
+            .cloned()
             .collect();
         if !twice.is_empty() {
             return Err(AppendError::AlreadyTaken { keys: twice });

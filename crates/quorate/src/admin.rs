@@ -53,13 +53,15 @@ impl Signed {
 /// `quorate proposal`
 #[derive(Debug, Subcommand)]
 pub enum ProposalCommand {
-    /// List open proposals.
+    /// List open proposals: identifier, state, approvals so far.
     List(Signed),
     /// Show one proposal in its normative text.
     Show(IdArgs),
-    /// Approve a proposal. Read its text first: this signs exactly what it says.
+    /// Approve a proposal; read its text with `show` first, since this signs exactly what it says.
     Approve(IdArgs),
     /// Propose another set of administrators: `--admin NAME=HEXKEY` for each.
+    ///
+    /// It replaces the set in force; whoever is not named is an administrator no more.
     Admins(AdminsArgs),
 }
 
@@ -68,8 +70,8 @@ pub enum ProposalCommand {
 pub struct AdminsArgs {
     #[command(flatten)]
     signed: Signed,
-    /// How many of them decide.
-    #[arg(short)]
+    /// How many of them decide; more than half.
+    #[arg(short, value_name = "K")]
     k: u16,
     /// An administrator: name and Ed25519 public key in hex.
     #[arg(long = "admin", value_name = "NAME=HEXKEY", required = true)]

@@ -60,34 +60,34 @@ pub struct BenchArgs {
     #[arg(long, value_enum, default_value = "client_credentials")]
     grant: Grant,
     /// Seconds of measured load.
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     seconds: u64,
     /// Requests in flight.
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, value_name = "COUNT", default_value_t = 64)]
     concurrency: usize,
     /// Delay every custodian link by half of this each way: the round-trip time, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 0)]
     link_delay: u64,
-    /// Stop this custodian (SIGSTOP) once the load runs.
-    #[arg(long, value_name = "ID")]
+    /// Stop the custodian of this number (SIGSTOP) once the load runs.
+    #[arg(long, value_name = "NUMBER")]
     hang: Option<u16>,
-    /// Custodians.
-    #[arg(long, default_value_t = 4)]
+    /// Custodians, n.
+    #[arg(long, value_name = "N", default_value_t = 4)]
     custodians: u16,
-    /// Custodians that it takes to sign.
-    #[arg(long, default_value_t = 3)]
+    /// Custodians that it takes to sign, t; 2t > n + f.
+    #[arg(long, value_name = "T", default_value_t = 3)]
     threshold: u16,
-    /// Custodians that may be malicious.
-    #[arg(long, default_value_t = 1)]
+    /// Custodians that may be malicious, f.
+    #[arg(long, value_name = "F", default_value_t = 1)]
     faulty: u16,
     /// Algorithm of the client's key: ES256 or EdDSA.
-    #[arg(long, default_value = "ES256")]
+    #[arg(long, value_name = "ALG", default_value = "ES256")]
     key_alg: String,
     /// Print one JSON document instead of text.
     #[arg(long)]
     json: bool,
-    /// Directory for the system under test; removed afterwards.
-    #[arg(long)]
+    /// Directory for the system under test. It must not be there yet: it is made, and removed afterwards.
+    #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }
 
@@ -107,6 +107,13 @@ pub async fn run(args: BenchArgs) -> Result<ExitCode> {
         .dir
         .clone()
         .unwrap_or_else(|| std::env::temp_dir().join(format!("quorate-bench-{}", std::process::id())));
+    // What is removed afterwards is only what was made here.
+    std::fs::create_dir(&dir).with_context(|| {
+        format!(
+            "cannot make {}, which bench removes afterwards and which therefore must not be there yet",
+            dir.display()
+        )
+    })?;
     let outcome = measure(&args, &dir).await;
     let _ = std::fs::remove_dir_all(&dir);
     let report = outcome?;

@@ -15,11 +15,25 @@ use std::process::ExitCode;
 #[derive(Debug, Parser)]
 #[command(name = "quorate", version, propagate_version = true)]
 pub struct Cli {
-    /// Form of log lines on standard error.
-    #[arg(long, value_enum, default_value_t = LogForm::Text, global = true)]
+    /// Form of log lines on standard error: text for people, json for one object a line.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "text|json",
+        hide_possible_values = true,
+        default_value_t = LogForm::Text,
+        global = true,
+        help_heading = "Log lines"
+    )]
     log: LogForm,
-    /// Which log lines: error, warn, info, debug or trace; `target=level` pairs work too.
-    #[arg(long, default_value = "warn", global = true)]
+    /// Which log lines: error, warn, info, debug or trace; `target=level` pairs work too, as in `warn,quorate_custodian=debug`.
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        default_value = "warn",
+        global = true,
+        help_heading = "Log lines"
+    )]
     log_level: String,
     #[command(subcommand)]
     command: Command,
@@ -38,7 +52,7 @@ enum LogForm {
 #[derive(Debug, Clone, Args)]
 pub struct Common {
     /// Data directory of the tenant, as `quorate up` makes it.
-    #[arg(long, default_value = "quorate-data")]
+    #[arg(long, value_name = "DIR", default_value = "quorate-data")]
     pub data_dir: PathBuf,
     /// Print one JSON document instead of text.
     #[arg(long)]
@@ -55,34 +69,65 @@ impl Common {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run a whole tenant on this machine: custodians, gateway and issuer site.
+    ///
+    /// The first start makes a demonstration tenant: keys for every part, an administrator and the client `demo-service`. Later starts
+    /// resume it with the same issuer, keys and log. Every part is a process of its own with a log file under <DIR>/logs; one that
+    /// ends is started again. Ctrl-C stops them all.
+    ///
+    /// All parts run on one host, so the custodians are not independent: this shows how Quorate works and protects nobody.
     Up(up::UpArgs),
     /// Get an access token with a client's own key (client_credentials, private_key_jwt).
+    ///
+    /// Does what any stock client does: reads the discovery document, signs an assertion with the key in <DIR>/clients, sends it to the
+    /// token endpoint and prints the token. `quorate client add` registers further clients.
     Token(token::TokenArgs),
     /// Check a token: signature, claims, and that its leaf stands in the certified log.
     ///
-    /// Reads only what is public: the issuer's key set, the log's checkpoint and tiles. Exits with 1 and names the first check that
-    /// fails.
+    /// Reads only what is public: the issuer's key set, the log's checkpoint and tiles. The checks are, in this order: format, type,
+    /// issuer, audience, times, signature, log. Exits with 1 and names the first check that fails.
     Verify(verify::VerifyArgs),
     /// Show who votes, where everybody stands and how many custodians may still fail.
+    ///
+    /// Asks the gateway, which has no authority; `quorate verify` and `quorate log` believe nobody. The margin is how many of the voting
+    /// custodians may still fail before no token can be issued. A custodian is `voting`, `joining` (it has started and waits to hear from
+    /// others) or `amnesic` (its disk was rolled back, and it never votes again).
     Status(status::StatusArgs),
     /// Read the public log.
+    ///
+    /// Everything comes from the issuer's log policy, the checkpoint and the tiles, and is checked against the log's key before it is
+    /// printed.
     #[command(subcommand)]
     Log(log::LogCommand),
     /// Add, list and stop clients; each change is a decision that administrators approve.
+    ///
+    /// A change takes effect once k administrators have approved it (`quorate proposal approve`); stopping a client takes one of them.
+    /// A proposal stays open for a week.
     #[command(subcommand)]
     Client(client::ClientCommand),
     /// Invite, list and stop people; each change is a decision that administrators approve.
     #[command(subcommand)]
     User(user::UserCommand),
     /// Read proposals and approve them.
+    ///
+    /// A proposal is one change of the tenant. It has one normative text, which `show` derives on this machine from the very bytes that
+    /// an approval signs.
     #[command(subcommand)]
     Proposal(admin::ProposalCommand),
     /// Run a gateway from its configuration file.
+    ///
+    /// It runs until SIGTERM or Ctrl-C: then it takes no new work, ends the batch in flight, answers it and exits with 0. It holds no
+    /// share of any key, and its store may be lost: it rebuilds from the custodians. A custodian runs with `quorate-custodian run
+    /// --config FILE`.
     Gateway(ConfigArgs),
     /// Write or serve the issuer site.
+    ///
+    /// The issuer site is static: discovery, key set, log policy and a page. Any static host serves it over https.
     #[command(subcommand)]
     Site(site::SiteCommand),
     /// Measure a system of its own under load.
+    ///
+    /// Starts a tenant in a directory of its own, asks for tokens one by one, then under load, and prints tokens per second, latencies,
+    /// CPU and memory of every process, and errors. docs/PERFORMANCE.md has figures to compare with.
     Bench(bench::BenchArgs),
     /// The demonstration's relying party as `up` starts it.
     #[command(name = "demo-of-up", hide = true)]
@@ -95,8 +140,8 @@ enum Command {
 /// A long-running part from its configuration file.
 #[derive(Debug, Args)]
 struct ConfigArgs {
-    /// Configuration file; every key is described in docs/OPERATING.md.
-    #[arg(long)]
+    /// Configuration file; docs/OPERATING.md shows one with every key.
+    #[arg(long, value_name = "FILE")]
     config: PathBuf,
     /// End when standard input closes.
     #[arg(long, hide = true)]

@@ -176,6 +176,8 @@ fn key(args: &AddArgs, layout: &Layout) -> Result<PublicJwk> {
 async fn add_machine(args: &AddArgs) -> Result<ExitCode> {
     let layout = args.signed.layout();
     let tenant = layout.tenant()?;
+    // Before it names a file.
+    ClientId::new(&args.id)?;
     let for_applications = !args.redirect_uris.is_empty() || args.auth.is_some() || args.silent;
     if for_applications {
         bail!("--redirect-uri, --auth and --silent are for applications; name --type web, native or spa");

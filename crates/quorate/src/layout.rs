@@ -141,3 +141,145 @@ impl Layout {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    /// A data directory of its own that is gone afterwards.
+    struct Place(tempfile::TempDir);
+
+    impl Place {
+        fn new() -> Self {
+            Self(tempfile::tempdir().unwrap())
+        }
+
+        fn layout(&self) -> Layout {
+            Layout::new(self.0.path())
+        }
+
+        fn tenant(&self, text: impl AsRef<[u8]>) -> Result<TenantFile> {
+            std::fs::write(self.layout().tenant_file(), text).unwrap();
+            self.layout().tenant()
+        }
+
+        fn running(&self, text: impl AsRef<[u8]>) -> Result<Option<RunFile>> {
+            std::fs::write(self.layout().run_file(), text).unwrap();
+            self.layout().running()
+        }
+    }
+
+    fn tenant() -> TenantFile {
+        TenantFile {
+            issuer: "http://localhost:8410".to_owned(),
+            gateway: "http://localhost:8411".to_owned(),
+            port: 8410,
+            custodians: 4,
+            threshold: 3,
+            faulty: 1,
+            demo: true,
+        }
+    }
+
+    fn run() -> Value {
+        json!({ "up": 7, "processes": { "gateway": 8, "custodian-1": 9 } })
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_nothing_is_no_system() {
+        let place = Place::new();
+        assert!(place.layout().running().unwrap().is_none());
+        let told = place.layout().tenant().unwrap_err().to_string();
+        assert!(told.contains("run `quorate up`"), "{told}");
+        assert_eq!(place.tenant(toml::to_string(&tenant()).unwrap()).unwrap(), tenant());
+        let running = place.running(run().to_string()).unwrap().unwrap();
+        assert_eq!(running.processes["custodian-1"], 9);
+        assert_eq!(serde_json::to_value(&running).unwrap(), run());
+    }
+
+    #[test]
+    fn unknown_missing_and_doubled_keys_and_other_types_are_refused() {
+        let place = Place::new();
+        let good = toml::to_string(&tenant()).unwrap();
+        assert_eq!(good.lines().count(), 7);
+        assert!(place.tenant(format!("{good}unknown = 1\n")).is_err());
+        for line in good.lines() {
+            let (key, _) = line.split_once(" = ").unwrap();
+            for other in [
+                String::new(),
+                format!("{line}\n{line}"),
+                format!("{key} = []"),
+                format!("{key} = -1"),
+            ] {
+                assert!(
+                    place.tenant(good.replace(line, &other)).is_err(),
+                    "{other:?} instead of {line}"
+                );
+            }
+        }
+        for (key, value) in [
+            ("unknown", json!(1)),
+            ("up", json!(-1)),
+            ("up", json!("7")),
+            ("processes", json!([])),
+        ] {
+            let mut other = run();
+            other[key] = value;
+            assert!(place.running(other.to_string()).is_err(), "{other}");
+        }
+        for text in [
+            "{}",
+            "[]",
+            "null",
+            "",
+            "{\"up\":7,\"up\":7,\"processes\":{}}",
+            "{\"up\":7,\"processes\":{}} x",
+        ] {
+            assert!(place.running(text).is_err(), "{text}");
+        }
+        let mut other = run();
+        other["processes"]["gateway"] = json!(-8);
+        assert!(place.running(other.to_string()).is_err());
+    }
+
+    #[test]
+    fn neither_file_has_more_than_64_kib() {
+        let place = Place::new();
+        let good = toml::to_string(&tenant()).unwrap();
+        let padded = |length: usize| format!("#{}\n{good}", "x".repeat(length - good.len() - 2));
+        assert!(place.tenant(padded(64 * 1024)).is_ok());
+        assert!(place.tenant(padded(64 * 1024 + 1)).is_err());
+        let padded = |length: usize| format!("{}{}", run(), " ".repeat(length - run().to_string().len()));
+        assert!(place.running(padded(64 * 1024)).is_ok());
+        assert!(place.running(padded(64 * 1024 + 1)).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_are_refused_in_words(bytes in proptest::collection::vec(any::<u8>(), 0..200), text in any::<String>()) {
+            let place = Place::new();
+            for refused in [place.tenant(&bytes).err(), place.tenant(&text).err(), place.running(&bytes).err(), place.running(&text).err()] {
+                prop_assert!(!refused.expect("no file by chance").to_string().is_empty());
+            }
+        }
+
+        #[test]
+        fn mangled_files_are_refused_or_read_as_what_they_say(at in any::<prop::sample::Index>(), byte in any::<u8>(), insert in any::<bool>()) {
+            let place = Place::new();
+            let mangled = |text: String| {
+                let mut bytes = text.into_bytes();
+                let at = at.index(bytes.len());
+                if insert { bytes.insert(at, byte) } else { bytes[at] = byte }
+                bytes
+            };
+            if let Ok(read) = place.tenant(mangled(toml::to_string(&tenant()).unwrap())) {
+                prop_assert_eq!(place.tenant(toml::to_string(&read).unwrap()).unwrap(), read);
+            }
+            if let Ok(Some(read)) = place.running(mangled(run().to_string())) {
+                prop_assert_eq!(place.running(serde_json::to_vec(&read).unwrap()).unwrap(), Some(read));
+            }
+        }
+    }
+}

@@ -32,13 +32,21 @@ use std::time::Duration;
 /// `quorate log`
 #[derive(Debug, Subcommand)]
 pub enum LogCommand {
-    /// List the newest leaves.
+    /// List the newest leaves: index, time in milliseconds, type, class of evidence.
     List(ListArgs),
     /// Show one leaf; with an administrator's key and the audit key, also its body.
+    ///
+    /// Bodies of tokens are sealed to the tenant's auditors. Where the data directory holds admin/admin.pem and admin/audit.key, as a
+    /// demo's does, the body is fetched, opened and compared with what the leaf commits to.
     Show(IndexArgs),
     /// Print a self-contained proof of one leaf (c2sp.org/tlog-proof@v1).
+    ///
+    /// It holds the index, the path to the root and the signed checkpoint: whoever has the issuer's log policy checks it without asking
+    /// anybody.
     Proof(IndexArgs),
     /// Derive every root again from the entries tiles and compare with hash tiles and checkpoint.
+    ///
+    /// Exits with 1 and says where, if anything does not fit.
     Fsck(FsckArgs),
 }
 
@@ -48,7 +56,7 @@ pub struct ListArgs {
     #[command(flatten)]
     common: Common,
     /// How many, newest first.
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, value_name = "COUNT", default_value_t = 20)]
     limit: u64,
 }
 
@@ -57,7 +65,7 @@ pub struct ListArgs {
 pub struct IndexArgs {
     #[command(flatten)]
     common: Common,
-    /// Index of the leaf.
+    /// Index of the leaf, from 0; the claim `tlx` of a token is <log>/<index>.
     index: u64,
 }
 

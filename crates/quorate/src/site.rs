@@ -20,7 +20,7 @@ pub use derived::{VerifiedKeys, fetch_keys, verify_keys};
 /// `quorate site`
 #[derive(Debug, Subcommand)]
 pub enum SiteCommand {
-    /// Serve a directory as the issuer site.
+    /// Serve a directory as the issuer site, over plain http: for a demo, or behind a proxy that speaks https.
     Serve(ServeArgs),
     /// Write the site for any static host: the pages, and the derived files of the running tenant, checked against genesis.
     ///
@@ -32,11 +32,11 @@ pub enum SiteCommand {
 /// `quorate site serve`
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// Directory of the site.
-    #[arg(long)]
+    /// Directory of the site, as `quorate site export` writes it.
+    #[arg(long, value_name = "DIR")]
     dir: PathBuf,
-    /// Address to listen on.
-    #[arg(long)]
+    /// Address to listen on, such as 127.0.0.1:8410.
+    #[arg(long, value_name = "ADDRESS")]
     listen: String,
     /// End when standard input closes.
     #[arg(long, hide = true)]
@@ -48,7 +48,8 @@ pub struct ServeArgs {
 pub struct ExportArgs {
     #[command(flatten)]
     common: crate::cli::Common,
-    /// Directory to write to.
+    /// Directory to write to; made if it is not there.
+    #[arg(value_name = "TO")]
     dir: PathBuf,
 }
 

@@ -10,11 +10,11 @@ use std::process::ExitCode;
 pub struct TokenArgs {
     #[command(flatten)]
     common: Common,
-    /// Client whose key signs, from clients/<ID>.jwk.
+    /// Client whose key signs, from <DIR>/clients/<ID>.jwk.
     #[arg(long, value_name = "ID")]
     client: String,
-    /// Scope to ask for; the client's registered scope where left out.
-    #[arg(long)]
+    /// Scope to ask for; it must be the registered one, since nobody but the client itself may narrow it. Left out, it is that one, too.
+    #[arg(long, value_name = "SCOPE")]
     scope: Option<String>,
 }
 

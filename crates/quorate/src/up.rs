@@ -27,19 +27,20 @@ const WATCH: Duration = Duration::from_millis(50);
 #[derive(Debug, Args)]
 pub struct UpArgs {
     /// Data directory; made if it is not there.
-    #[arg(long, default_value = "quorate-data")]
+    #[arg(long, value_name = "DIR", default_value = "quorate-data")]
     data_dir: PathBuf,
-    /// Base port: issuer site; the gateway, the custodian link and the demo follow.
-    #[arg(long, default_value_t = 8410)]
+    /// Base port P: the issuer site listens on P, the gateway on P+1, the custodian link on P+2; P+3 is kept for the demo. It stands in
+    /// the issuer, which never changes.
+    #[arg(long, value_name = "P", default_value_t = 8410)]
     port: u16,
-    /// Custodians of a new tenant.
-    #[arg(long, default_value_t = 4)]
+    /// Custodians of a new tenant, n.
+    #[arg(long, value_name = "N", default_value_t = 4)]
     custodians: u16,
-    /// Custodians that it takes to sign, for a new tenant.
-    #[arg(long, default_value_t = 3)]
+    /// Custodians of a new tenant that it takes to sign, t; 2t > n + f, or else it is refused.
+    #[arg(long, value_name = "T", default_value_t = 3)]
     threshold: u16,
-    /// Custodians of a new tenant that may be malicious.
-    #[arg(long, default_value_t = 1)]
+    /// Custodians of a new tenant that may be malicious without harm, f.
+    #[arg(long, value_name = "F", default_value_t = 1)]
     faulty: u16,
     /// Print one JSON line when ready.
     #[arg(long)]
@@ -54,9 +55,10 @@ pub struct UpArgs {
 
 /// Runs the command.
 pub async fn run(args: UpArgs, log_level: &str, log: &str) -> Result<ExitCode> {
-    let rule = QuorumRule::new(args.custodians, args.threshold, args.faulty)?;
     let layout = Layout::new(&args.data_dir);
     let (tenant, new) = open_or_make(&layout, &args)?;
+    // A tenant that is there already has its own numbers, whatever a new one would get.
+    let rule = QuorumRule::new(tenant.custodians, tenant.threshold, tenant.faulty)?;
     let mut stop = supervise::stop_signal(args.end_with_stdin);
     let say = |text: &str| {
         if !args.json {
@@ -109,6 +111,7 @@ fn open_or_make(layout: &Layout, args: &UpArgs) -> Result<(TenantFile, bool)> {
         }
         return Ok((tenant, false));
     }
+    QuorumRule::new(args.custodians, args.threshold, args.faulty)?;
     let foreign = layout.root().exists() && layout.root().read_dir()?.next().is_some() && !layout.genesis().exists();
     let half_made = layout.root().join("admin").exists();
     if foreign && !half_made {

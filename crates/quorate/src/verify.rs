@@ -20,7 +20,7 @@ pub struct VerifyArgs {
     /// The token, or `-` for standard input.
     token: String,
     /// Issuer to trust; that of the data directory where left out.
-    #[arg(long)]
+    #[arg(long, value_name = "URL")]
     issuer: Option<String>,
     /// Audience to expect; the issuer where left out.
     #[arg(long)]

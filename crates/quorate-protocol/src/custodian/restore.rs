@@ -89,7 +89,8 @@ impl Remembered {
 pub type Restored = Step<Custodian>;
 
 impl Custodian {
-    /// Starts a custodian; it joins first. [`Refusal::Malformed`] if what is on disk does not fit together.
+    /// Starts a custodian; it joins first. What is on disk and does not fit together is refused: [`Refusal::Malformed`], or whatever
+    /// judging the saved entries anew says.
     pub fn restore(
         identity: Identity,
         committee: Committee,

@@ -5,13 +5,18 @@
 #[path = "../../../quorate-threshold/tests/it/commit_reveal.rs"]
 mod commit_reveal;
 mod disk;
+mod encodings;
 mod founding;
 mod four;
 mod generator;
 mod invariants;
+#[path = "../../../quorate-rules/tests/it/mangled.rs"]
+mod mangled;
 mod passkey;
 mod people;
 mod refusals;
 mod simulator;
+mod spec_examples;
 mod tests;
 mod three_rounds;
+mod written;

@@ -34,7 +34,7 @@ pub(crate) fn sample_proof() -> TlogProof {
     TlogProof::new(5, proof::inclusion(&tree, 5, 12).unwrap().unwrap(), sample_note()).unwrap()
 }
 
-fn sample_policy() -> String {
+pub(crate) fn sample_policy() -> String {
     let key = |seed| crate::trees::witness_key(seed);
     format!(
         "log {} https://log.example/\n# three custodians\n\twitness  a {}\nwitness b {} https://b.example\nwitness c {}\n\

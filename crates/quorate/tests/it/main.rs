@@ -8,8 +8,11 @@ mod evil_gateway;
 mod evil_person;
 mod faults;
 mod floors;
+mod help;
 mod load;
 mod machine_path;
 mod secrecy;
 mod stock_clients;
 mod system;
+#[path = "../../../quorate-protocol/tests/it/written.rs"]
+mod written;
