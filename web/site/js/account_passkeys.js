@@ -41,7 +41,14 @@ export class Passkeys {
 
   section() {
     const { words } = this.page;
-    return element("section", { "aria-labelledby": "passkeys" }, element("h2", { id: "passkeys" }, words.passkeysTitle), this.list, this.step, this.news);
+    return element(
+      "section",
+      { "aria-labelledby": "passkeys" },
+      element("h2", { id: "passkeys" }, words.passkeysTitle),
+      this.list,
+      this.step,
+      this.news,
+    );
   }
 
   showList() {
@@ -62,7 +69,13 @@ export class Passkeys {
       "li",
       { class: "card" },
       element("div", { class: "row" }, element("h3", {}, label === "" ? words.passkeyUnnamed : label), mark),
-      element("p", { class: "quiet-text" }, `${words.passkeyAdded} `, time(timeMs, this.page.locale), ` · ${words.passkeyEntry(index)}`),
+      element(
+        "p",
+        { class: "quiet-text" },
+        `${words.passkeyAdded} `,
+        time(timeMs, this.page.locale),
+        ` · ${words.passkeyEntry(index)}`,
+      ),
     );
   }
 
@@ -138,9 +151,24 @@ export class Passkeys {
     const place = element("div");
     const go = button(action, () => void this.during(go, place, act));
     const heading = element("h3", { tabindex: "-1" }, title);
-    const actions = element("div", { class: "actions" }, go, button(words.cancel, () => this.offer(), "secondary"));
+    const actions = element(
+      "div",
+      { class: "actions" },
+      go,
+      button(words.cancel, () => this.offer(), "secondary"),
+    );
     this.news.textContent = "";
-    this.step.replaceChildren(element("div", { class: "card stack" }, heading, element("p", {}, lead), place, ...(field ? [field] : []), actions));
+    this.step.replaceChildren(
+      element(
+        "div",
+        { class: "card stack" },
+        heading,
+        element("p", {}, lead),
+        place,
+        ...(field ? [field] : []),
+        actions,
+      ),
+    );
     heading.focus();
   }
 
@@ -158,7 +186,9 @@ export class Passkeys {
     } catch (error) {
       this.news.textContent = "";
       const { title, lead } =
-        error instanceof DOMException ? { title: words.passkeyTitle, lead: passkeyTrouble(words, error) } : explain(words, error);
+        error instanceof DOMException
+          ? { title: words.passkeyTitle, lead: passkeyTrouble(words, error) }
+          : explain(words, error);
       place.replaceChildren(trouble(title, lead));
     }
     go.disabled = false;

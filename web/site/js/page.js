@@ -111,9 +111,15 @@ export function explain(words, error) {
 function details(words, error) {
   /** @type {string[]} */
   const chain = [];
-  for (let cause = error; cause instanceof Error && chain.length < 8; cause = cause.cause) chain.push(`${cause.name}: ${cause.message}`);
+  for (let cause = error; cause instanceof Error && chain.length < 8; cause = cause.cause)
+    chain.push(`${cause.name}: ${cause.message}`);
   if (chain.length === 0) chain.push(String(error));
-  return element("details", {}, element("summary", {}, words.details), element("pre", { tabindex: "0" }, chain.join("\n")));
+  return element(
+    "details",
+    {},
+    element("summary", {}, words.details),
+    element("pre", { tabindex: "0" }, chain.join("\n")),
+  );
 }
 
 /**

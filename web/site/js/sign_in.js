@@ -70,7 +70,12 @@ export class SignIn {
     });
     this.page.show(
       words.signInTo(client.name),
-      element("p", { class: "place" }, `${words.goesTo} `, element("strong", {}, placeOf(request.returnTo.redirectUri))),
+      element(
+        "p",
+        { class: "place" },
+        `${words.goesTo} `,
+        element("strong", {}, placeOf(request.returnTo.redirectUri)),
+      ),
       ...whatItGets(words, client, request),
       request.asked.sub === undefined ? undefined : element("p", {}, words.onlyFor),
       element("p", { class: "recorded" }, words.recorded(location.host)),
@@ -259,7 +264,12 @@ function isUnknownPasskey(error) {
 function whatItGets(words, client, { asked }) {
   const personal = PERSONAL.filter((scope) => asked.scope.includes(scope));
   const told = new Set(personal.flatMap((scope) => CLAIMS_OF_SCOPE.get(scope) ?? []));
-  const more = [...client.idTokenClaims, ...client.accessTokenClaims, ...asked.claims.id_token, ...asked.claims.userinfo];
+  const more = [
+    ...client.idTokenClaims,
+    ...client.accessTokenClaims,
+    ...asked.claims.id_token,
+    ...asked.claims.userinfo,
+  ];
   const claims = [...new Set(more)].filter((claim) => !told.has(claim) && claim in words.claims);
   const lines = [...personal.map((scope) => words.scopes[scope]), ...claims.map((claim) => words.claims[claim])];
   const permissions = asked.scope.filter((scope) => !PERSONAL.includes(scope));
@@ -267,8 +277,12 @@ function whatItGets(words, client, { asked }) {
     lines.length === 0 ? undefined : element("h2", {}, words.getsTitle(client.name)),
     lines.length === 0 ? undefined : list(lines),
     permissions.length === 0 ? undefined : element("h2", {}, words.alsoTitle),
-    permissions.length === 0 ? undefined : list(permissions.map((scope) => words.scopes[scope] ?? element("code", {}, scope))),
-    asked.resource === undefined ? undefined : element("p", {}, `${words.tokenFor} `, element("code", {}, asked.resource)),
+    permissions.length === 0
+      ? undefined
+      : list(permissions.map((scope) => words.scopes[scope] ?? element("code", {}, scope))),
+    asked.resource === undefined
+      ? undefined
+      : element("p", {}, `${words.tokenFor} `, element("code", {}, asked.resource)),
   ];
 }
 
