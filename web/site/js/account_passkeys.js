@@ -96,7 +96,8 @@ export class Passkeys {
       const label = read();
       if (label === undefined) return;
       const { userName, displayName, passkeys } = this.holder;
-      const excluded = passkeys.map(({ credentialId }) => credentialId);
+      // The one of this visit is excluded whatever the gateway says: the new one must not take its place.
+      const excluded = [visit.credentialId, ...passkeys.map(({ credentialId }) => credentialId)];
       this.confirm(visit, label, await makePasskey({ kSubject: visit.kSubject, userName, displayName, excluded }));
     });
   }

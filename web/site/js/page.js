@@ -96,6 +96,10 @@ export function explain(words, error) {
   if (error instanceof GatewayError && error.status === 401) {
     return { title: words.problemTitle, lead: words.accountExpired, isPassing: true };
   }
+  if (error instanceof GatewayError) {
+    const lead = error.status === 409 ? words.usedAlready : words.notTaken(error.code);
+    return { title: words.problemTitle, lead, isPassing: true };
+  }
   if (error instanceof SiteTrouble) return { title: words.problemTitle, lead: words.siteTrouble, isPassing: true };
   if (error instanceof DOMException && error.name === "NotSupportedError") {
     return { title: words.tooOldTitle, lead: words.tooOldText, isPassing: false };

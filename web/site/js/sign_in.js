@@ -43,6 +43,7 @@ export class SignIn {
     this.autofill = new AbortController();
     this.hasAutofill = false;
     this.isWaiting = false;
+    this.isRenewing = false;
     this.isBusy = false;
     this.trouble = element("div");
     this.news = news();
@@ -120,8 +121,10 @@ export class SignIn {
 
   async renewIfOld() {
     const { madeMs } = (await this.attempt?.catch(() => undefined)) ?? { madeMs: 0 };
-    if (this.isBusy || document.hidden || Date.now() - madeMs < RENEW_MS) return;
+    if (this.isBusy || this.isRenewing || document.hidden || Date.now() - madeMs < RENEW_MS) return;
+    this.isRenewing = true;
     await this.renewOrTell();
+    this.isRenewing = false;
   }
 
   /** A connection that is gone for a moment, as on waking, is waited for; anything else stops the page. */
