@@ -71,8 +71,27 @@ const CANONICAL = /** @type {[any, string][]} */ ([
   [[1, [2, 3], [4, 5]], "8301820203820405"],
   [new Map(), "a0"],
   [new Map(Object.entries({ v: 1, iss: "x", scope: "a" })), "a36176016369737361786573636f70656161"],
-  [new Map(/** @type {[any, any][]} */ ([[0, 1], [2, bytes("07")]])), "a20001024107"],
-  [new Map(/** @type {[any, any][]} */ ([["aa", 1], ["b", 2], [100, 3], [-1, 4], [10, 5]])), "a50a05186403200461620262616101"],
+  [
+    new Map(
+      /** @type {[any, any][]} */ ([
+        [0, 1],
+        [2, bytes("07")],
+      ]),
+    ),
+    "a20001024107",
+  ],
+  [
+    new Map(
+      /** @type {[any, any][]} */ ([
+        ["aa", 1],
+        ["b", 2],
+        [100, 3],
+        [-1, 4],
+        [10, 5],
+      ]),
+    ),
+    "a50a05186403200461620262616101",
+  ],
 ]);
 
 test("canonical CBOR is written and read back", () => {
@@ -81,12 +100,22 @@ test("canonical CBOR is written and read back", () => {
     assert.deepEqual(decode(bytes(expected)), value, expected);
     assert.equal(hex(encode(decode(bytes(expected)))), expected);
   }
-  assert.equal(hex(encode(present([["a", undefined], ["b", 1]]))), "a1616201");
+  assert.equal(
+    hex(
+      encode(
+        present([
+          ["a", undefined],
+          ["b", 1],
+        ]),
+      ),
+    ),
+    "a1616201",
+  );
 });
 
 test("every other form of CBOR is refused", () => {
   const refused = {
-    "nothing": "",
+    nothing: "",
     "integer not in its shortest form, 1 byte": "1817",
     "integer not in its shortest form, 2 bytes": "1900ff",
     "integer not in its shortest form, 4 bytes": "1a0000ffff",
@@ -105,16 +134,16 @@ test("every other form of CBOR is refused", () => {
     "indefinite array": "9f00ff",
     "indefinite map": "bf0001ff",
     "reserved additional information": "1c",
-    "null": "f6",
-    "undefined": "f7",
+    null: "f6",
+    undefined: "f7",
     "simple value": "e0",
     "simple value of two bytes": "f8ff",
     "half float": "f93c00",
     "single float": "fa3f800000",
     "double float": "fb3ff0000000000000",
     "break alone": "ff",
-    "tag": "c000",
-    "bignum": "c249010000000000000000",
+    tag: "c000",
+    bignum: "c249010000000000000000",
     "bytes cut short": "4201",
     "text that is not UTF-8": "61ff",
     "text with half a character": "63eda080",

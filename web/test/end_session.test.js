@@ -9,7 +9,12 @@ import { readParameters } from "../site/js/request.js";
 /** @type {any} */
 const CLIENT = {
   clientId: "web",
-  postLogoutRedirectUris: ["https://app.example.org/bye", "org.example.app:/bye", "javascript:alert(1)", "http://127.0.0.1/bye"],
+  postLogoutRedirectUris: [
+    "https://app.example.org/bye",
+    "org.example.app:/bye",
+    "javascript:alert(1)",
+    "http://127.0.0.1/bye",
+  ],
   suspended: false,
 };
 const HINT = { aud: "web" };
@@ -46,7 +51,8 @@ test("who is asked, where the browser goes, and what is wrong", () => {
 });
 
 test("the client of a logout request", () => {
-  const client = (/** @type {string} */ query, /** @type {any} */ hint) => logoutClient(readParameters(new URLSearchParams(query)), hint);
+  const client = (/** @type {string} */ query, /** @type {any} */ hint) =>
+    logoutClient(readParameters(new URLSearchParams(query)), hint);
   assert.equal(client("", undefined), undefined);
   assert.equal(client("client_id=web", undefined), "web");
   assert.equal(client("", HINT), "web");

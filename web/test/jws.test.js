@@ -32,7 +32,13 @@ for (const alg of /** @type {const} */ (["ES256", "EdDSA"])) {
     assert.deepEqual(await readHint(await token(header, CLAIMS), jwks, ISSUER), { sub: "u-x", aud: "web", sid: "s" });
     const { sid: _, ...without } = CLAIMS;
     assert.equal((await readHint(await token(header, without), jwks, ISSUER)).sid, undefined);
-    for (const claims of [{ ...CLAIMS, iss: "https://other" }, { ...CLAIMS, aud: ["web"] }, { iss: ISSUER, aud: "web" }, [], "x"]) {
+    for (const claims of [
+      { ...CLAIMS, iss: "https://other" },
+      { ...CLAIMS, aud: ["web"] },
+      { iss: ISSUER, aud: "web" },
+      [],
+      "x",
+    ]) {
       await assert.rejects(readHint(await token(header, claims), jwks, ISSUER), JSON.stringify(claims));
     }
   });
@@ -50,10 +56,10 @@ for (const alg of /** @type {const} */ (["ES256", "EdDSA"])) {
       "signature empty": [`${head}.${payload}.`],
       "two parts": [`${head}.${payload}`],
       "four parts": [`${good}.x`],
-      "padding": [`${good}==`],
+      padding: [`${good}==`],
       "alg none": [await token({ ...header, alg: "none" }, CLAIMS)],
       "alg of another family": [await token({ ...header, alg: "HS256" }, CLAIMS)],
-      "crit": [await token({ ...header, crit: ["x"] }, CLAIMS)],
+      crit: [await token({ ...header, crit: ["x"] }, CLAIMS)],
       "no typ": [await token({ alg, kid: header.kid }, CLAIMS)],
       "unknown kid": [await token({ ...header, kid: "other" }, CLAIMS)],
       "no kid": [await token({ alg, typ: "JWT" }, CLAIMS)],
@@ -66,13 +72,22 @@ for (const alg of /** @type {const} */ (["ES256", "EdDSA"])) {
       await assert.rejects(verifiedClaims(text, jwks, type), what);
     }
     const other = await issuer(alg);
-    await assert.rejects(verifiedClaims(good, { keys: [{ ...other.key, kid: key.kid }] }, "JWT"), "another key of this kid");
-    await assert.rejects(verifiedClaims(good, { keys: [key, { ...other.key, kid: key.kid }] }, "JWT"), "two keys of one kid");
+    await assert.rejects(
+      verifiedClaims(good, { keys: [{ ...other.key, kid: key.kid }] }, "JWT"),
+      "another key of this kid",
+    );
+    await assert.rejects(
+      verifiedClaims(good, { keys: [key, { ...other.key, kid: key.kid }] }, "JWT"),
+      "two keys of one kid",
+    );
     await assert.rejects(verifiedClaims(good, { keys: [{ ...key, alg: alg === "ES256" ? "EdDSA" : "ES256" }] }, "JWT"));
     for (const bad of [null, {}, [], { keys: "x" }, { keys: [] }, { keys: [1] }]) {
       await assert.rejects(verifiedClaims(good, bad, "JWT"), JSON.stringify(bad));
     }
     // A header that brings its own key changes nothing: the key is looked up by its kid.
-    assert.equal((await verifiedClaims(await token({ ...header, jwk: other.key, jku: "https://x" }, CLAIMS), jwks, "JWT")).sub, "u-x");
+    assert.equal(
+      (await verifiedClaims(await token({ ...header, jwk: other.key, jku: "https://x" }, CLAIMS), jwks, "JWT")).sub,
+      "u-x",
+    );
   });
 }

@@ -47,7 +47,8 @@ test("a checkpoint with one altered character is refused", async () => {
   for (let at = 0; at < published.length; at += 1) {
     for (const other of ["A", "1", "\n", ""]) {
       const altered = published.slice(0, at) + other + published.slice(at + 1);
-      if (altered !== published) await assert.rejects(vouchedCheckpoint(policy, altered), `${at} ${JSON.stringify(other)}`);
+      if (altered !== published)
+        await assert.rejects(vouchedCheckpoint(policy, altered), `${at} ${JSON.stringify(other)}`);
     }
   }
 });
@@ -75,11 +76,15 @@ test("an altered, missing or exchanged tile is noticed", async () => {
       return tree.inclusion(3);
     };
     await read(fetchTile);
-    await assert.rejects(read(async (path) => (path === file ? undefined : fetchTile(path))), `${file} missing`);
+    await assert.rejects(
+      read(async (path) => (path === file ? undefined : fetchTile(path))),
+      `${file} missing`,
+    );
     await assert.rejects(
       read(async (path) => {
         const tile = await fetchTile(path);
-        if (path === file && tile !== undefined) tile[tile.length - 1] = /** @type {number} */ (tile[tile.length - 1]) ^ 1;
+        if (path === file && tile !== undefined)
+          tile[tile.length - 1] = /** @type {number} */ (tile[tile.length - 1]) ^ 1;
         return tile;
       }),
       `${file} altered`,
@@ -100,7 +105,9 @@ test("trees of all shapes around the borders of tiles are read back", async () =
       if (level === "entries") {
         return concat(...places.flatMap((at) => [Uint8Array.of(0, `${at}`.length), utf8(`${at}`)]));
       }
-      const roots = places.map((at) => rootOf(hashes.slice(at * 256 ** Number(level), (at + 1) * 256 ** Number(level))));
+      const roots = places.map((at) =>
+        rootOf(hashes.slice(at * 256 ** Number(level), (at + 1) * 256 ** Number(level))),
+      );
       return concat(...(await Promise.all(roots)));
     };
     const tree = new Tree({ size, root }, fetch);
@@ -151,7 +158,14 @@ test("leaves are read strictly, and the last one is of its token", async () => {
   assert.equal(hex(leaf.tokenHash), hex(await sha256(utf8("quorate/token/v1\0"), signingInput)));
   const claims = await verifiedClaims(token, JSON.parse(await textOf("jwks.json")), "at+jwt");
   assert.equal(claims.tlx, "1/313");
-  for (const [at, value] of /** @type {[number, number][]} */ ([[0, 2], [1, 0], [1, 11], [106, 71], [106, 64], [2, 255]])) {
+  for (const [at, value] of /** @type {[number, number][]} */ ([
+    [0, 2],
+    [1, 0],
+    [1, 11],
+    [106, 71],
+    [106, 64],
+    [2, 255],
+  ])) {
     const bad = last.bytes.slice();
     bad[at] = value;
     assert.throws(() => readLeaf(bad), `${at}`);
@@ -205,13 +219,22 @@ test("verifier keys are read strictly", async () => {
     `${name}+${id}+${key}=`,
   ];
   for (const bad of refused) await assert.rejects(readVerifierKey(bad), bad);
-  for (const [type, length] of [[0x02, 32], [0x01, 31], [0x04, 33], [0x06, 32]]) {
+  for (const [type, length] of [
+    [0x02, 32],
+    [0x01, 31],
+    [0x04, 33],
+    [0x06, 32],
+  ]) {
     const publicKey = new Uint8Array(/** @type {number} */ (length)).fill(9);
     const own = hex(await keyId("n", /** @type {number} */ (type), publicKey));
-    await assert.rejects(readVerifierKey(`n+${own}+${toBase64(concat(Uint8Array.of(/** @type {number} */ (type)), publicKey))}`));
+    await assert.rejects(
+      readVerifierKey(`n+${own}+${toBase64(concat(Uint8Array.of(/** @type {number} */ (type)), publicKey))}`),
+    );
   }
   const zero = new Uint8Array(32);
-  await assert.rejects(readVerifierKey(`n+${hex(await keyId("n", 1, zero))}+${toBase64(concat(Uint8Array.of(1), zero))}`));
+  await assert.rejects(
+    readVerifierKey(`n+${hex(await keyId("n", 1, zero))}+${toBase64(concat(Uint8Array.of(1), zero))}`),
+  );
 });
 
 test("a quorum counts witnesses, not lines", async () => {
@@ -232,9 +255,15 @@ test("a quorum counts witnesses, not lines", async () => {
   assert.equal((await vouchedCheckpoint(two, await note(stranger, log, a, b))).size, 7);
   // The log's key under the name of a log, the text of another: nobody of that origin has signed.
   const elsewhere = `other.org/log/1\n7\n${toBase64(new Uint8Array(32))}\n`;
-  await assert.rejects(vouchedCheckpoint(await readPolicy(`log ${log.vkey}\nquorum none\n`), `${elsewhere}\n${await log.line(elsewhere)}`), /log/);
+  await assert.rejects(
+    vouchedCheckpoint(await readPolicy(`log ${log.vkey}\nquorum none\n`), `${elsewhere}\n${await log.line(elsewhere)}`),
+    /log/,
+  );
   // One bad signature of a known key refuses the note, whatever the others do.
-  const bad = (await note(log, a, b)).replace(/(witness-2 \S{20})(\S)/, (_, head, one) => head + (one === "A" ? "B" : "A"));
+  const bad = (await note(log, a, b)).replace(
+    /(witness-2 \S{20})(\S)/,
+    (_, head, one) => head + (one === "A" ? "B" : "A"),
+  );
   await assert.rejects(vouchedCheckpoint(two, bad), /witness-2/);
 });
 
@@ -292,7 +321,13 @@ test("checkpoints are read strictly", () => {
   }
   assert.equal(logNumber("id.example.org/log/12", "https://id.example.org"), 12);
   assert.equal(logNumber("localhost:8410/log/1", "http://localhost:8410"), 1);
-  for (const bad of ["id.example.org/log/", "id.example.org/log/01", "id.example.org/log/1/2", "evil.org/log/1", "xid.example.org/log/1"]) {
+  for (const bad of [
+    "id.example.org/log/",
+    "id.example.org/log/01",
+    "id.example.org/log/1/2",
+    "evil.org/log/1",
+    "xid.example.org/log/1",
+  ]) {
     assert.throws(() => logNumber(bad, "https://id.example.org"), bad);
   }
 });

@@ -43,7 +43,9 @@ async function path(m, leaves) {
   if (leaves.length <= 1) return [];
   const k = split(leaves.length);
   const [left, right] = [leaves.slice(0, k), leaves.slice(k)];
-  return m < k ? [...(await path(m, left)), await treeHash(right)] : [...(await path(m - k, right)), await treeHash(left)];
+  return m < k
+    ? [...(await path(m, left)), await treeHash(right)]
+    : [...(await path(m - k, right)), await treeHash(left)];
 }
 
 /**
@@ -71,7 +73,8 @@ const leafAt = (index) => /** @type {Bytes} */ (leaves[index]);
 
 test("roots are those of the recursion", async () => {
   assert.equal(hex(rootAt(0)), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-  for (let size = 0; size <= MOST; size += 1) assert.ok(equal(await rootOf(leaves.slice(0, size)), rootAt(size)), `${size}`);
+  for (let size = 0; size <= MOST; size += 1)
+    assert.ok(equal(await rootOf(leaves.slice(0, size)), rootAt(size)), `${size}`);
 });
 
 test("inclusion proofs of all small trees hold, and altered ones do not", async () => {

@@ -17,7 +17,13 @@ import { readPublicKey } from "../site/js/public_key.js";
 import { readClient, readInvitation } from "../site/js/record.js";
 import { checkClient, checkInvitation, recordLeaf } from "../site/js/registry.js";
 import { Scan } from "../site/js/scan.js";
-import { enrolmentChallenge, enrolmentMessage, revocationChallenge, writeEnrolment, writeRevocation } from "../site/js/statement.js";
+import {
+  enrolmentChallenge,
+  enrolmentMessage,
+  revocationChallenge,
+  writeEnrolment,
+  writeRevocation,
+} from "../site/js/statement.js";
 import { Subject } from "../site/js/subject.js";
 import { Tree } from "../site/js/tree.js";
 import { signer } from "./signer.js";
@@ -35,7 +41,14 @@ const counting = (length) => Uint8Array.from({ length }, (_, at) => at);
 const filled = (byte, length) => new Uint8Array(length).fill(byte);
 
 const ISSUER = "https://id.example.org";
-const ANCHOR = { log: 1, size: 70000, root: counting(32), signature: counting(64), timeMs: 5, registryRoot: filled(0, 32) };
+const ANCHOR = {
+  log: 1,
+  size: 70000,
+  root: counting(32),
+  signature: counting(64),
+  timeMs: 5,
+  registryRoot: filled(0, 32),
+};
 const MADE = async () => ({
   issuer: ISSUER,
   codeHash: await sha256(utf8("quorate/code/v1\0"), filled(7, 32)),
@@ -79,7 +92,10 @@ test("grants have the specified bytes", async () => {
   assert.equal(await sessionId(filled(9, 64)), VECTORS.sid);
   const { code, codeHash } = await makeCode();
   assert.match(code, /^[A-Za-z0-9_-]{43}$/);
-  assert.equal(hex(codeHash), hex(await sha256(utf8("quorate/code/v1\0"), Uint8Array.from(Buffer.from(code, "base64url")))));
+  assert.equal(
+    hex(codeHash),
+    hex(await sha256(utf8("quorate/code/v1\0"), Uint8Array.from(Buffer.from(code, "base64url")))),
+  );
 });
 
 test("statements have the specified bytes", async () => {
@@ -158,7 +174,17 @@ test("client records are read, unknown members ignored, wrong types refused", ()
     accessTokenClaims: [],
     suspended: false,
   });
-  const altered = /** @type {[number, any][]} */ ([[0, 1], [1, true], [3, "https://x"], [3, [1]], [5, ["a"]], [7, 3], [9, 2], [10, 1], [14, 0]]);
+  const altered = /** @type {[number, any][]} */ ([
+    [0, 1],
+    [1, true],
+    [3, "https://x"],
+    [3, [1]],
+    [5, ["a"]],
+    [7, 3],
+    [9, 2],
+    [10, 1],
+    [14, 0],
+  ]);
   for (const [member, value] of altered) {
     const bad = new Map(CLIENT).set(member, value);
     assert.throws(() => readClient(encode([8, [bad]])), `${member}`);
@@ -171,7 +197,14 @@ test("client records are read, unknown members ignored, wrong types refused", ()
 });
 
 test("invitation records are read", () => {
-  const value = new Map(/** @type {[number, any][]} */ ([[0, filled(1, 32)], [1, "u-x"], [2, "ada"], [4, 1000]]));
+  const value = new Map(
+    /** @type {[number, any][]} */ ([
+      [0, filled(1, 32)],
+      [1, "u-x"],
+      [2, "ada"],
+      [4, 1000],
+    ]),
+  );
   assert.deepEqual(readInvitation(encode([11, [value]])), {
     publicKey: filled(1, 32),
     sub: "u-x",
@@ -255,7 +288,14 @@ test("a proved record is accepted, and every altered member of the answer is ref
 });
 
 test("a proved invitation is accepted", async () => {
-  const value = new Map(/** @type {[number, any][]} */ ([[0, filled(1, 32)], [1, "u-x"], [2, "ada"], [4, 1000]]));
+  const value = new Map(
+    /** @type {[number, any][]} */ ([
+      [0, filled(1, 32)],
+      [1, "u-x"],
+      [2, "ada"],
+      [4, 1000],
+    ]),
+  );
   const { policy, answer } = await gatewayAnswer(encode([11, [value]]), `invitation/${"01".repeat(32)}`);
   const { invitation } = await checkInvitation(policy, ISSUER, filled(1, 32), answer);
   assert.equal(invitation.userName, "ada");
@@ -276,14 +316,21 @@ test("public keys of new passkeys take the registry's form", async () => {
   const algorithms = /** @type {[number, any, number][]} */ ([
     [-7, { name: "ECDSA", namedCurve: "P-256" }, 0],
     [-8, { name: "Ed25519" }, 1],
-    [-257, { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256", modulusLength: 2048, publicExponent: Uint8Array.of(1, 0, 1) }, 2],
+    [
+      -257,
+      { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256", modulusLength: 2048, publicExponent: Uint8Array.of(1, 0, 1) },
+      2,
+    ],
   ]);
   for (const [algorithm, parameters, kind] of algorithms) {
     const pair = /** @type {CryptoKeyPair} */ (await crypto.subtle.generateKey(parameters, true, ["sign", "verify"]));
     const spki = new Uint8Array(await crypto.subtle.exportKey("spki", pair.publicKey));
     const [found, fields] = /** @type {[number, Bytes[]]} */ (await readPublicKey(algorithm, spki));
     assert.equal(found, kind);
-    assert.deepEqual(fields.map((field) => field.length), kind === 0 ? [64] : kind === 1 ? [32] : [256, 3]);
+    assert.deepEqual(
+      fields.map((field) => field.length),
+      kind === 0 ? [64] : kind === 1 ? [32] : [256, 3],
+    );
     assert.deepEqual(decode(encode([found, fields])), [found, fields]);
     if (kind === 0) {
       const raw = new Uint8Array(await crypto.subtle.exportKey("raw", pair.publicKey));
@@ -343,7 +390,13 @@ test("the gateway is where the token endpoint is", () => {
   assert.equal(gatewayUrl("https://gateway.example.org/token"), "https://gateway.example.org");
   assert.equal(gatewayUrl("https://gateway.example.org/tenant/token"), "https://gateway.example.org/tenant");
   assert.equal(gatewayUrl("http://localhost:8411/token"), "http://localhost:8411");
-  for (const bad of ["http://gateway.example.org/token", "https://g/token?x", "https://u@g/token", "https://g/tokens", "https://g/token/"]) {
+  for (const bad of [
+    "http://gateway.example.org/token",
+    "https://g/token?x",
+    "https://u@g/token",
+    "https://g/tokens",
+    "https://g/token/",
+  ]) {
     assert.throws(() => gatewayUrl(bad), bad);
   }
 });

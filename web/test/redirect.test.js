@@ -183,7 +183,11 @@ test("random texts never match and are never navigated to as script", () => {
 });
 
 test("responses lengthen the registered URI and leave it as it is", () => {
-  const parameters = /** @type {[string, string][]} */ ([["code", "c"], ["state", "a b&ä"], ["iss", "https://id.example.org"]]);
+  const parameters = /** @type {[string, string][]} */ ([
+    ["code", "c"],
+    ["state", "a b&ä"],
+    ["iss", "https://id.example.org"],
+  ]);
   const query = "code=c&state=a+b%26%C3%A4&iss=https%3A%2F%2Fid.example.org";
   const cases = [
     ["https://app.example.org/cb", `https://app.example.org/cb?${query}`],

@@ -48,9 +48,11 @@ const GOOD = {
 function judge(change, client = {}) {
   const search = new URLSearchParams();
   if (typeof change !== "string") {
-    for (const [name, value] of Object.entries({ ...GOOD, ...change })) if (value !== undefined) search.append(name, value);
+    for (const [name, value] of Object.entries({ ...GOOD, ...change }))
+      if (value !== undefined) search.append(name, value);
   }
-  const query = typeof change === "string" ? new URLSearchParams(new URLSearchParams(GOOD).toString() + change) : search;
+  const query =
+    typeof change === "string" ? new URLSearchParams(new URLSearchParams(GOOD).toString() + change) : search;
   return judgeRequest(readParameters(query), { ...CLIENT, ...client });
 }
 
@@ -213,7 +215,10 @@ test("wishes and demands for a class", () => {
   const acr = (/** @type {any} */ change) => accepted(change).asked.acr;
   assert.deepEqual(acr({ acr_values: "urn:other 0 1" }), []);
   assert.deepEqual(acr({ claims: `{"id_token":{"acr":{"values":["x","${PASSKEY}"]}}}` }), [PASSKEY]);
-  assert.deepEqual(acr({ acr_values: SESSION, claims: `{"id_token":{"acr":{"essential":true,"value":"${PASSKEY}"}}}` }), [PASSKEY]);
+  assert.deepEqual(
+    acr({ acr_values: SESSION, claims: `{"id_token":{"acr":{"essential":true,"value":"${PASSKEY}"}}}` }),
+    [PASSKEY],
+  );
   assert.deepEqual(acr({ acr_values: SESSION, claims: `{"id_token":{"acr":{"essential":true}}}` }), [SESSION]);
 });
 
@@ -247,6 +252,10 @@ test("when a session key may answer", () => {
     [{ acr_values: SESSION }, {}, at(10), undefined],
   ]);
   for (const [change, client, session, expected] of cases) {
-    assert.equal(whyTap(accepted(change), { ...CLIENT, ...client }, session, now), expected, JSON.stringify([change, client]));
+    assert.equal(
+      whyTap(accepted(change), { ...CLIENT, ...client }, session, now),
+      expected,
+      JSON.stringify([change, client]),
+    );
   }
 });

@@ -34,7 +34,8 @@ function compare(one, other, path) {
   if (typeof one === "string") assert.ok(one.trim() !== "" && other.trim() !== "", path);
   if (typeof one === "function") {
     const words = /** @type {const} */ (["Anna", "Berta"]);
-    for (const say of [one, other]) for (const word of words.slice(0, say.length)) assert.match(String(say(...words)), new RegExp(word), path);
+    for (const say of [one, other])
+      for (const word of words.slice(0, say.length)) assert.match(String(say(...words)), new RegExp(word), path);
   }
   if (typeof one !== "object") return;
   assert.deepEqual(Object.keys(one).sort(), Object.keys(other).sort(), path);

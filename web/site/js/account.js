@@ -85,7 +85,12 @@ class Account {
   async show() {
     const { words } = this.page;
     const holder = await this.holder();
-    const context = { gateway: this.issuer.gateway, freshAnchor: () => this.freshAnchor(), visit: this.visit, reload: () => this.holder() };
+    const context = {
+      gateway: this.issuer.gateway,
+      freshAnchor: () => this.freshAnchor(),
+      visit: this.visit,
+      reload: () => this.holder(),
+    };
     const passkeys = new Passkeys(this.page, context, holder);
     const tokens = element("div");
     this.page.show(
@@ -99,7 +104,8 @@ class Account {
       passkeys.section(),
       tokens,
     );
-    if (this.visit === undefined) tokens.append(element("h2", {}, words.tokensTitle), element("p", {}, words.tokensNoKey));
+    if (this.visit === undefined)
+      tokens.append(element("h2", {}, words.tokensTitle), element("p", {}, words.tokensNoKey));
     else await this.showTokens(tokens, this.visit);
   }
 
@@ -151,7 +157,10 @@ class Account {
       nameOf: (clientId) => this.nameOf(clientId),
     });
     const lag = anchor.size - checkpoint.size;
-    place.replaceChildren(tokens.section(), ...(lag > 0 ? [element("p", { class: "recorded" }, words.lagging(lag))] : []));
+    place.replaceChildren(
+      tokens.section(),
+      ...(lag > 0 ? [element("p", { class: "recorded" }, words.lagging(lag))] : []),
+    );
     await tokens.begin();
   }
 
@@ -189,7 +198,11 @@ class Account {
   }
 
   async signOut() {
-    const hint = new URLSearchParams({ id_token_hint: this.tokens.idToken, client_id: ACCOUNT_CLIENT, ui_locales: this.page.words.language });
+    const hint = new URLSearchParams({
+      id_token_hint: this.tokens.idToken,
+      client_id: ACCOUNT_CLIENT,
+      ui_locales: this.page.words.language,
+    });
     forgetTokens();
     forgetVisit();
     await forgetSession();

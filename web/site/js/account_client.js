@@ -62,7 +62,8 @@ export async function finishSignIn(gateway, response) {
   });
   const idToken = textOf(answer.id_token);
   const { iss, aud, nonce } = await verifiedClaims(idToken, await loadKeys(), "JWT");
-  if (iss !== location.origin || aud !== ACCOUNT_CLIENT || nonce !== begun.nonce) throw new BadReturn("another ID token");
+  if (iss !== location.origin || aud !== ACCOUNT_CLIENT || nonce !== begun.nonce)
+    throw new BadReturn("another ID token");
   const expiresMs = Date.now() + Number(answer.expires_in ?? 0) * 1000;
   const tokens = { accessToken: textOf(answer.access_token), idToken, expiresMs };
   sessionStorage.setItem(TOKENS, JSON.stringify(tokens));

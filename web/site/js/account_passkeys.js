@@ -41,7 +41,14 @@ export class Passkeys {
 
   section() {
     const { words } = this.page;
-    return element("section", { "aria-labelledby": "passkeys" }, element("h2", { id: "passkeys" }, words.passkeysTitle), this.list, this.step, this.news);
+    return element(
+      "section",
+      { "aria-labelledby": "passkeys" },
+      element("h2", { id: "passkeys" }, words.passkeysTitle),
+      this.list,
+      this.step,
+      this.news,
+    );
   }
 
   showList() {
@@ -62,7 +69,13 @@ export class Passkeys {
       "li",
       { class: "card" },
       element("div", { class: "row" }, element("h3", {}, label === "" ? words.passkeyUnnamed : label), mark),
-      element("p", { class: "quiet-text" }, `${words.passkeyAdded} `, time(timeMs, this.page.locale), ` · ${words.passkeyEntry(index)}`),
+      element(
+        "p",
+        { class: "quiet-text" },
+        `${words.passkeyAdded} `,
+        time(timeMs, this.page.locale),
+        ` · ${words.passkeyEntry(index)}`,
+      ),
     );
   }
 
@@ -83,7 +96,8 @@ export class Passkeys {
       const label = read();
       if (label === undefined) return;
       const { userName, displayName, passkeys } = this.holder;
-      const excluded = passkeys.map(({ credentialId }) => credentialId);
+      // The one of this visit is excluded whatever the gateway says: the new one must not take its place.
+      const excluded = [visit.credentialId, ...passkeys.map(({ credentialId }) => credentialId)];
       this.confirm(visit, label, await makePasskey({ kSubject: visit.kSubject, userName, displayName, excluded }));
     });
   }
@@ -138,9 +152,24 @@ export class Passkeys {
     const place = element("div");
     const go = button(action, () => void this.during(go, place, act));
     const heading = element("h3", { tabindex: "-1" }, title);
-    const actions = element("div", { class: "actions" }, go, button(words.cancel, () => this.offer(), "secondary"));
+    const actions = element(
+      "div",
+      { class: "actions" },
+      go,
+      button(words.cancel, () => this.offer(), "secondary"),
+    );
     this.news.textContent = "";
-    this.step.replaceChildren(element("div", { class: "card stack" }, heading, element("p", {}, lead), place, ...(field ? [field] : []), actions));
+    this.step.replaceChildren(
+      element(
+        "div",
+        { class: "card stack" },
+        heading,
+        element("p", {}, lead),
+        place,
+        ...(field ? [field] : []),
+        actions,
+      ),
+    );
     heading.focus();
   }
 
@@ -158,7 +187,9 @@ export class Passkeys {
     } catch (error) {
       this.news.textContent = "";
       const { title, lead } =
-        error instanceof DOMException ? { title: words.passkeyTitle, lead: passkeyTrouble(words, error) } : explain(words, error);
+        error instanceof DOMException
+          ? { title: words.passkeyTitle, lead: passkeyTrouble(words, error) }
+          : explain(words, error);
       place.replaceChildren(trouble(title, lead));
     }
     go.disabled = false;

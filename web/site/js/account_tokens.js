@@ -173,7 +173,12 @@ export class Tokens {
     const isOwn = newest.session === this.context.ownSession;
     const state = element("span", {}, isOwn ? element("span", { class: "mark good" }, words.thisBrowser) : undefined);
     const began = element("p", {});
-    const latest = element("p", { class: "quiet-text" }, `${words.group.latest} `, time(newest.found.leaf.timeMs, locale));
+    const latest = element(
+      "p",
+      { class: "quiet-text" },
+      `${words.group.latest} `,
+      time(newest.found.leaf.timeMs, locale),
+    );
     const count = element("summary");
     const lines = element("ul", { class: "tokens" });
     const stop = element("div");
@@ -230,7 +235,16 @@ export class Tokens {
         "div",
         { class: "row" },
         element("span", { class: "quiet-text" }, words.leftOut(found.index)),
-        element("button", { type: "button", class: "quiet", "aria-label": words.proofOf(found.index), onclick: () => void this.download(found) }, words.proof),
+        element(
+          "button",
+          {
+            type: "button",
+            class: "quiet",
+            "aria-label": words.proofOf(found.index),
+            onclick: () => void this.download(found),
+          },
+          words.proof,
+        ),
       ),
     );
   }
@@ -282,13 +296,20 @@ export class Tokens {
         state.replaceChildren(element("span", { class: "mark bad" }, words.stopped));
       } catch (error) {
         const { title, lead } =
-          error instanceof DOMException ? { title: words.passkeyTitle, lead: passkeyTrouble(words, error) } : explain(words, error);
+          error instanceof DOMException
+            ? { title: words.passkeyTitle, lead: passkeyTrouble(words, error) }
+            : explain(words, error);
         failure.replaceChildren(trouble(title, lead));
       }
       go.disabled = false;
     };
     const back = button(words.cancel, () => this.offerStop(entry, name, place, state), "secondary");
-    place.replaceChildren(heading, element("p", {}, words.notMeLead), failure, element("div", { class: "actions" }, go, back));
+    place.replaceChildren(
+      heading,
+      element("p", {}, words.notMeLead),
+      failure,
+      element("div", { class: "actions" }, go, back),
+    );
     heading.focus();
   }
 
@@ -326,7 +347,13 @@ export class Tokens {
   addOther({ index, leaf }) {
     const { words, locale } = this.page;
     if (this.others.childElementCount === 0) this.others.append(element("h3", {}, words.otherTitle), element("ul", {}));
-    const line = element("li", {}, `${words.entryTypes[leaf.type] ?? leaf.type} · `, time(leaf.timeMs, locale), ` · ${words.leftOut(index)}`);
+    const line = element(
+      "li",
+      {},
+      `${words.entryTypes[leaf.type] ?? leaf.type} · `,
+      time(leaf.timeMs, locale),
+      ` · ${words.leftOut(index)}`,
+    );
     this.others.querySelector("ul")?.append(line);
   }
 }

@@ -23,10 +23,17 @@ export function answer(page, clientName, { redirectUri, mode, state }, outcome) 
   const way = wayTo(redirectUri);
   if (way === undefined) throw new Error("only a judged address is answered");
   if (way === "app") {
-    offer(page, clientName, withParameters(redirectUri, parameters), outcome.some(([name]) => name === "code"));
+    offer(
+      page,
+      clientName,
+      withParameters(redirectUri, parameters),
+      outcome.some(([name]) => name === "code"),
+    );
     return;
   }
-  page.wait(outcome.some(([name]) => name === "code") ? page.words.goingBack(placeOf(redirectUri)) : page.words.loading);
+  page.wait(
+    outcome.some(([name]) => name === "code") ? page.words.goingBack(placeOf(redirectUri)) : page.words.loading,
+  );
   if (mode === "form_post") post(redirectUri, parameters);
   else location.replace(withParameters(redirectUri, parameters));
 }
@@ -43,7 +50,11 @@ function offer(page, clientName, target, isSuccess) {
   page.show(
     isSuccess ? words.backTitle : words.errorBackTitle,
     element("p", {}, isSuccess ? words.backToAppLead : words.errorBackLead(clientName)),
-    element("p", {}, element("a", { href: target, class: "button primary", rel: "noreferrer" }, words.backToApp(clientName))),
+    element(
+      "p",
+      {},
+      element("a", { href: target, class: "button primary", rel: "noreferrer" }, words.backToApp(clientName)),
+    ),
   );
 }
 

@@ -36,7 +36,12 @@ void begin(async (page) => {
   if (outcome.kind === "return") return refuse(page, first.client, outcome.returnTo, outcome.error);
   try {
     const request = await withHint(outcome.request, issuer);
-    await decide(page, { gateway: issuer.gateway, client: first.client, request, freshAnchor: () => prover.freshAnchor() });
+    await decide(page, {
+      gateway: issuer.gateway,
+      client: first.client,
+      request,
+      freshAnchor: () => prover.freshAnchor(),
+    });
   } catch (error) {
     if (!(error instanceof ReturnedError)) throw error;
     refuse(page, first.client, outcome.request.returnTo, error);
@@ -125,7 +130,8 @@ async function signInSilently(page, { gateway, client, request, freshAnchor }, s
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error;
     if (!error.isPassing) await forgetSession();
-    else if (request.prompt.has("none")) throw new ReturnedError("temporarily_unavailable", "too few custodians answer");
+    else if (request.prompt.has("none"))
+      throw new ReturnedError("temporarily_unavailable", "too few custodians answer");
     return false;
   }
   answer(page, client.name, request.returnTo, [["code", attempt.code]]);

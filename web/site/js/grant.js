@@ -48,7 +48,14 @@ export function writeGrant(asked, { issuer, codeHash, session, iat, anchor }) {
       ["sub", asked.sub],
       ["session", session],
       ["iat", iat],
-      ["anchor", present([["root", anchor.root], ["sig", anchor.signature], ["size", anchor.size]])],
+      [
+        "anchor",
+        present([
+          ["root", anchor.root],
+          ["sig", anchor.signature],
+          ["size", anchor.size],
+        ]),
+      ],
     ]),
   );
 }

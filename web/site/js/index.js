@@ -16,7 +16,10 @@ void begin(async (page) => {
   const { words, locale } = page;
   const issuer = await loadIssuer();
   const [anchor, status] = await Promise.all([
-    issuer.gateway.anchor().then((answer) => checkAnchor(issuer.policy, issuer.issuer, answer)).catch(() => undefined),
+    issuer.gateway
+      .anchor()
+      .then((answer) => checkAnchor(issuer.policy, issuer.issuer, answer))
+      .catch(() => undefined),
     issuer.gateway.status().catch(() => undefined),
   ]);
   const quorum = isObject(status?.quorum) ? status.quorum : {};
@@ -32,7 +35,13 @@ void begin(async (page) => {
     element("h3", {}, words.indexChecked),
     anchor === undefined
       ? element("p", {}, words.indexUnchecked)
-      : element("p", {}, `${words.indexCheckpoint(anchor.size.toLocaleString(locale))} `, time(anchor.timeMs, locale), "."),
+      : element(
+          "p",
+          {},
+          `${words.indexCheckpoint(anchor.size.toLocaleString(locale))} `,
+          time(anchor.timeMs, locale),
+          ".",
+        ),
     ...said(page, status, threshold),
     element("h2", {}, words.indexForMachines),
     links(words, issuer),
@@ -65,7 +74,15 @@ function said(page, status, threshold) {
     element(
       "table",
       {},
-      element("thead", {}, element("tr", {}, ...[words.custodian, words.standing, words.lastSeen].map((text) => element("th", { scope: "col" }, text)))),
+      element(
+        "thead",
+        {},
+        element(
+          "tr",
+          {},
+          ...[words.custodian, words.standing, words.lastSeen].map((text) => element("th", { scope: "col" }, text)),
+        ),
+      ),
       element("tbody", {}, ...custodians.map((custodian) => row(page, members(custodian)))),
     ),
   ];

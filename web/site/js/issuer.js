@@ -64,9 +64,11 @@ export function gatewayUrl(endpoint) {
  * @returns {Promise<T>}
  */
 async function own(path, read) {
-  const response = await fetch(path, { credentials: "omit", referrerPolicy: "no-referrer", redirect: "error" }).catch(() => {
-    throw new GatewayError(0, "unreachable");
-  });
+  const response = await fetch(path, { credentials: "omit", referrerPolicy: "no-referrer", redirect: "error" }).catch(
+    () => {
+      throw new GatewayError(0, "unreachable");
+    },
+  );
   try {
     if (!response.ok) throw new Malformed(`a file that is there (${response.status})`);
     return await read(await response.text());

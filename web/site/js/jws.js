@@ -50,7 +50,8 @@ function keyOf(jwks, header) {
   if (!Array.isArray(keys)) throw new Malformed("a key set");
   const matching = keys.map(members).filter((key) => key.kid === header.kid && key.alg === header.alg);
   const key = matching[0];
-  if (typeof header.kid !== "string" || key === undefined || matching.length > 1) throw new Malformed("a JWS by a known key");
+  if (typeof header.kid !== "string" || key === undefined || matching.length > 1)
+    throw new Malformed("a JWS by a known key");
   return key;
 }
 
@@ -83,6 +84,7 @@ async function isSigned(key, input, signature) {
  */
 export async function readHint(token, jwks, issuer) {
   const { iss, sub, aud, sid } = await verifiedClaims(token, jwks, "JWT");
-  if (iss !== issuer || typeof sub !== "string" || typeof aud !== "string") throw new Malformed("an ID token of this issuer");
+  if (iss !== issuer || typeof sub !== "string" || typeof aud !== "string")
+    throw new Malformed("an ID token of this issuer");
   return { sub, aud, sid: typeof sid === "string" ? sid : undefined };
 }

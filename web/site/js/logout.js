@@ -78,6 +78,10 @@ async function signOut(page, client, target, state) {
     page.wait(words.logoutGoing(placeOf(target)));
     return location.replace(address);
   }
-  const link = element("a", { href: address, class: "button primary", rel: "noreferrer" }, words.backToApp(client?.name ?? ""));
+  const link = element(
+    "a",
+    { href: address, class: "button primary", rel: "noreferrer" },
+    words.backToApp(client?.name ?? ""),
+  );
   page.show(words.loggedOutTitle, element("p", {}, words.loggedOutLead), element("p", {}, link));
 }

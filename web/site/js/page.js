@@ -96,6 +96,10 @@ export function explain(words, error) {
   if (error instanceof GatewayError && error.status === 401) {
     return { title: words.problemTitle, lead: words.accountExpired, isPassing: true };
   }
+  if (error instanceof GatewayError) {
+    const lead = error.status === 409 ? words.usedAlready : words.notTaken(error.code);
+    return { title: words.problemTitle, lead, isPassing: true };
+  }
   if (error instanceof SiteTrouble) return { title: words.problemTitle, lead: words.siteTrouble, isPassing: true };
   if (error instanceof DOMException && error.name === "NotSupportedError") {
     return { title: words.tooOldTitle, lead: words.tooOldText, isPassing: false };
@@ -111,9 +115,15 @@ export function explain(words, error) {
 function details(words, error) {
   /** @type {string[]} */
   const chain = [];
-  for (let cause = error; cause instanceof Error && chain.length < 8; cause = cause.cause) chain.push(`${cause.name}: ${cause.message}`);
+  for (let cause = error; cause instanceof Error && chain.length < 8; cause = cause.cause)
+    chain.push(`${cause.name}: ${cause.message}`);
   if (chain.length === 0) chain.push(String(error));
-  return element("details", {}, element("summary", {}, words.details), element("pre", { tabindex: "0" }, chain.join("\n")));
+  return element(
+    "details",
+    {},
+    element("summary", {}, words.details),
+    element("pre", { tabindex: "0" }, chain.join("\n")),
+  );
 }
 
 /**

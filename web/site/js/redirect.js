@@ -9,7 +9,8 @@
 const MAX_URI = 2048;
 
 /** Parts of an http or https URI without user information and fragment; anything that parsers could read in two ways is left out. */
-const WEB = /^(https?):\/\/([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::([1-9][0-9]{0,4}))?(\/[!$-;=?-Z_a-z~@]*)?(\?[!$-;=?-Z_a-z~@]*)?$/;
+const WEB =
+  /^(https?):\/\/([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::([1-9][0-9]{0,4}))?(\/[!$-;=?-Z_a-z~@]*)?(\?[!$-;=?-Z_a-z~@]*)?$/;
 /** A private-use scheme is a domain name in reverse, so it has a dot. */
 const APP = /^[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+:[!$-;=?-Z_a-z~@]+$/;
 /** A loopback literal, its port, and the rest. */

@@ -181,7 +181,8 @@ function readRequest(values, client, returnTo) {
  */
 function readScope(text, client) {
   const tokens = text.split(" ").filter((token) => token !== "");
-  if (tokens.some((token) => !/^[!#-[\]-~]+$/.test(token))) throw new ReturnedError("invalid_scope", "scope is malformed");
+  if (tokens.some((token) => !/^[!#-[\]-~]+$/.test(token)))
+    throw new ReturnedError("invalid_scope", "scope is malformed");
   const granted = tokens.filter((token) => token !== "offline_access" && client.scope.includes(token));
   if (granted.length === 0) throw new ReturnedError("invalid_scope", "nothing in scope is registered for this client");
   // Scope tokens are ASCII, so the order of code units is the order of bytes.
@@ -291,7 +292,8 @@ function readClaimsObject(text) {
   if (text === undefined) return { id_token: none, userinfo: none };
   try {
     const object = members(JSON.parse(text));
-    const part = (/** @type {unknown} */ value) => (value === undefined ? none : new Map(Object.entries(members(value))));
+    const part = (/** @type {unknown} */ value) =>
+      value === undefined ? none : new Map(Object.entries(members(value)));
     return { id_token: part(object.id_token), userinfo: part(object.userinfo) };
   } catch {
     throw invalid("claims must be a JSON object of objects");

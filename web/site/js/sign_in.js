@@ -43,6 +43,7 @@ export class SignIn {
     this.autofill = new AbortController();
     this.hasAutofill = false;
     this.isWaiting = false;
+    this.isRenewing = false;
     this.isBusy = false;
     this.trouble = element("div");
     this.news = news();
@@ -70,7 +71,12 @@ export class SignIn {
     });
     this.page.show(
       words.signInTo(client.name),
-      element("p", { class: "place" }, `${words.goesTo} `, element("strong", {}, placeOf(request.returnTo.redirectUri))),
+      element(
+        "p",
+        { class: "place" },
+        `${words.goesTo} `,
+        element("strong", {}, placeOf(request.returnTo.redirectUri)),
+      ),
       ...whatItGets(words, client, request),
       request.asked.sub === undefined ? undefined : element("p", {}, words.onlyFor),
       element("p", { class: "recorded" }, words.recorded(location.host)),
@@ -115,8 +121,10 @@ export class SignIn {
 
   async renewIfOld() {
     const { madeMs } = (await this.attempt?.catch(() => undefined)) ?? { madeMs: 0 };
-    if (this.isBusy || document.hidden || Date.now() - madeMs < RENEW_MS) return;
+    if (this.isBusy || this.isRenewing || document.hidden || Date.now() - madeMs < RENEW_MS) return;
+    this.isRenewing = true;
     await this.renewOrTell();
+    this.isRenewing = false;
   }
 
   /** A connection that is gone for a moment, as on waking, is waited for; anything else stops the page. */
@@ -259,7 +267,12 @@ function isUnknownPasskey(error) {
 function whatItGets(words, client, { asked }) {
   const personal = PERSONAL.filter((scope) => asked.scope.includes(scope));
   const told = new Set(personal.flatMap((scope) => CLAIMS_OF_SCOPE.get(scope) ?? []));
-  const more = [...client.idTokenClaims, ...client.accessTokenClaims, ...asked.claims.id_token, ...asked.claims.userinfo];
+  const more = [
+    ...client.idTokenClaims,
+    ...client.accessTokenClaims,
+    ...asked.claims.id_token,
+    ...asked.claims.userinfo,
+  ];
   const claims = [...new Set(more)].filter((claim) => !told.has(claim) && claim in words.claims);
   const lines = [...personal.map((scope) => words.scopes[scope]), ...claims.map((claim) => words.claims[claim])];
   const permissions = asked.scope.filter((scope) => !PERSONAL.includes(scope));
@@ -267,8 +280,12 @@ function whatItGets(words, client, { asked }) {
     lines.length === 0 ? undefined : element("h2", {}, words.getsTitle(client.name)),
     lines.length === 0 ? undefined : list(lines),
     permissions.length === 0 ? undefined : element("h2", {}, words.alsoTitle),
-    permissions.length === 0 ? undefined : list(permissions.map((scope) => words.scopes[scope] ?? element("code", {}, scope))),
-    asked.resource === undefined ? undefined : element("p", {}, `${words.tokenFor} `, element("code", {}, asked.resource)),
+    permissions.length === 0
+      ? undefined
+      : list(permissions.map((scope) => words.scopes[scope] ?? element("code", {}, scope))),
+    asked.resource === undefined
+      ? undefined
+      : element("p", {}, `${words.tokenFor} `, element("code", {}, asked.resource)),
   ];
 }
 

@@ -14,7 +14,11 @@ export const MAX_LABEL_BYTES = 64;
 
 /** @param {Anchor} anchor */
 function writeAnchor({ size, root, signature }) {
-  return new Map([[0, size], [1, root], [2, /** @type {Value} */ (signature)]]);
+  return new Map([
+    [0, size],
+    [1, root],
+    [2, /** @type {Value} */ (signature)],
+  ]);
 }
 
 /**

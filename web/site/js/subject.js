@@ -61,7 +61,9 @@ export class Subject {
   async open(index, leafHash, sealed) {
     const info = concat(domain.SUBJECT_BODY, u64be(this.log), u64be(index));
     const hkdf = { name: "HKDF", hash: "SHA-256", salt: new Uint8Array(0), info };
-    const key = await crypto.subtle.deriveKey(hkdf, this.sealingKey, { name: "AES-GCM", length: 256 }, false, ["decrypt"]);
+    const key = await crypto.subtle.deriveKey(hkdf, this.sealingKey, { name: "AES-GCM", length: 256 }, false, [
+      "decrypt",
+    ]);
     try {
       const gcm = { name: "AES-GCM", iv: sealed.slice(0, NONCE_BYTES), additionalData: leafHash };
       const opening = new Uint8Array(await crypto.subtle.decrypt(gcm, key, sealed.slice(NONCE_BYTES)));

@@ -52,7 +52,8 @@ function readClaims(body, log, index) {
   if (!(bytes instanceof Uint8Array)) throw new Malformed("a token's body");
   const { iss, aud, client_id: client, sid, scope, exp, tlx } = members(JSON.parse(fromUtf8(bytes)));
   // A token says where it stands; a body that was logged for another place or issuer is not this token's.
-  if (iss !== location.origin || tlx !== `${log}/${index}` || typeof exp !== "number") throw new Malformed("a token's claims");
+  if (iss !== location.origin || tlx !== `${log}/${index}` || typeof exp !== "number")
+    throw new Malformed("a token's claims");
   // Access tokens name their client; the audience of an ID token is its client.
   const kind = /** @type {"access" | "id"} */ (typeof client === "string" ? "access" : "id");
   const clientId = kind === "access" ? client : aud;

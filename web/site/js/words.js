@@ -9,7 +9,8 @@ const ENGLISH = {
   framedTitle: "This page does not open inside another page",
   framedText: "Open it in a window of its own. Inside another page, somebody could make you press what you do not see.",
   tooOldTitle: "This browser cannot sign you in",
-  tooOldText: "It lacks passkeys or the Ed25519 signatures with which this page checks what it is told. Please update it, or use another one.",
+  tooOldText:
+    "It lacks passkeys or the Ed25519 signatures with which this page checks what it is told. Please update it, or use another one.",
   problemTitle: "Something went wrong",
   unexpected: "This page met something it does not understand, and stopped. Reload it to try again.",
   tryAgain: "Try again",
@@ -18,7 +19,8 @@ const ENGLISH = {
 
   stoppedTitle: "This page stopped",
   stoppedLead: "What it was told does not match the public log, so it did not go on, and nothing was sent anywhere.",
-  stoppedAfter: "Close this page. If it happens again, tell the people who run this issuer; they can look into it with the details below.",
+  stoppedAfter:
+    "Close this page. If it happens again, tell the people who run this issuer; they can look into it with the details below.",
   distrust: {
     checkpoint_malformed: "The gateway sent something that cannot be read.",
     checkpoint_unsigned: "The log's signature is missing or does not verify under the key that this site publishes.",
@@ -28,6 +30,8 @@ const ENGLISH = {
     record_not_in_registry: "What the gateway says about this app or invitation is not what was decided and logged.",
     record_of_another: "The registered record belongs to somebody else.",
   },
+  usedAlready: "This request was used already. Please try again.",
+  notTaken: (/** @type {string} */ code) => `The server did not take the request; it says “${code}”.`,
   siteTrouble: "The files of this site are missing or wrong. The people who run it must repair them.",
   unreachable: "The server does not answer. Check your connection, or try again in a moment.",
   noQuorum: "Too few custodians answer at the moment, so nothing can be signed. Please try again in a moment.",
@@ -42,7 +46,8 @@ const ENGLISH = {
     redirect_uri_forbidden: "The app wants the answer sent to an address that no browser should be sent to.",
   },
   stopTitle: "You cannot sign in from here",
-  stopAfter: "Nothing was sent to the app. Go back to it and start again; if that does not help, tell the people who run it.",
+  stopAfter:
+    "Nothing was sent to the app. Go back to it and start again; if that does not help, tell the people who run it.",
 
   signInTo: (/** @type {string} */ name) => `Sign in to ${name}`,
   goesTo: "The answer goes to",
@@ -94,7 +99,6 @@ const ENGLISH = {
     stale_registry: "Something about the app or your passkeys changed a moment ago. Please try again.",
     client_suspended: "The app was stopped by an administrator of this issuer.",
     expired: "The request is no longer fresh. Please try again.",
-    replayed: "This request was used already. Please try again.",
     late: "Signing took too long. Please try again.",
     wrong_subject: "This is somebody else’s passkey than the app asked for.",
   }),
@@ -105,7 +109,8 @@ const ENGLISH = {
   enrolAs: "Your user name there is",
   enrolWhat:
     "A passkey lets you sign in with your fingerprint, face or device PIN. There is no password. It stays with your device or password manager.",
-  enrolRecorded: "That this passkey is yours will be recorded in the public log. What is public of it does not name you.",
+  enrolRecorded:
+    "That this passkey is yours will be recorded in the public log. What is public of it does not name you.",
   label: "Name of this passkey",
   labelHint: "So that you recognise it later, for example “Phone” or “Blue key”.",
   labelDefault: "My passkey",
@@ -119,7 +124,8 @@ const ENGLISH = {
   enrolledTitle: "Your passkey is ready",
   enrolled: (/** @type {number} */ index) => `It stands in the public log as entry ${index}.`,
   toAccount: "Go to your account",
-  invitationIncomplete: "This link is not complete. Copy the whole link from your invitation, with everything behind the # sign.",
+  invitationIncomplete:
+    "This link is not complete. Copy the whole link from your invitation, with everything behind the # sign.",
   invitationGone: "This invitation was used already, or was withdrawn. Ask the person who invited you for a new one.",
   invitationExpired: "This invitation has expired. Ask the person who invited you for a new one.",
   invitationTitle: "This invitation cannot be used",
@@ -219,7 +225,8 @@ const ENGLISH = {
     `${threshold} of ${custodians} custodians each check the proof behind every token, write it to a public log, and only then sign together.`,
   indexHowUnknown:
     "Several custodians each check the proof behind every token, write it to a public log, and only then sign together.",
-  indexWhy: "Nobody who takes over one machine can issue a token, and you can list every token that was ever issued in your name.",
+  indexWhy:
+    "Nobody who takes over one machine can issue a token, and you can list every token that was ever issued in your name.",
   indexDemo: "This is a demonstration: all custodians run on one machine, so they are not independent.",
   indexAccount: "Your account and your tokens",
   indexState: "State",
@@ -227,7 +234,8 @@ const ENGLISH = {
   indexCheckpoint: (/** @type {string} */ size) => `The signed log has ${size} entries. The newest is of`,
   indexUnchecked: "No signed log could be had or checked just now.",
   indexSaid: "What the gateway says about the custodians; nothing proves it",
-  indexSaidNothing: "The gateway does not say how the custodians are. That is no good news and no bad news: it is unknown.",
+  indexSaidNothing:
+    "The gateway does not say how the custodians are. That is no good news and no bad news: it is unknown.",
   indexQuorum: (/** @type {number} */ voting, /** @type {number} */ threshold) =>
     voting >= threshold
       ? `${voting} custodians vote; ${threshold} are needed.`
@@ -258,44 +266,54 @@ const GERMAN = {
   language: "de",
 
   framedTitle: "Diese Seite öffnet sich nicht innerhalb einer anderen",
-  framedText: "Öffnen Sie sie in einem eigenen Fenster. Innerhalb einer anderen Seite könnte man Sie drücken lassen, was Sie nicht sehen.",
+  framedText:
+    "Öffnen Sie sie in einem eigenen Fenster. Innerhalb einer anderen Seite könnte man Sie drücken lassen, was Sie nicht sehen.",
   tooOldTitle: "Dieser Browser kann Sie nicht anmelden",
   tooOldText:
     "Ihm fehlen Passkeys oder die Ed25519-Signaturen, mit denen diese Seite prüft, was ihr gesagt wird. Bitte aktualisieren Sie ihn oder nehmen Sie einen anderen.",
   problemTitle: "Etwas ist schiefgegangen",
-  unexpected: "Diese Seite traf auf etwas, das sie nicht versteht, und hielt an. Laden Sie sie neu, um es noch einmal zu versuchen.",
+  unexpected:
+    "Diese Seite traf auf etwas, das sie nicht versteht, und hielt an. Laden Sie sie neu, um es noch einmal zu versuchen.",
   tryAgain: "Noch einmal versuchen",
   details: "Technische Einzelheiten",
   loading: "Wird geprüft …",
 
   stoppedTitle: "Diese Seite hat angehalten",
-  stoppedLead: "Was ihr gesagt wurde, passt nicht zum öffentlichen Protokoll. Darum ging sie nicht weiter, und nichts wurde gesendet.",
+  stoppedLead:
+    "Was ihr gesagt wurde, passt nicht zum öffentlichen Protokoll. Darum ging sie nicht weiter, und nichts wurde gesendet.",
   stoppedAfter:
     "Schließen Sie diese Seite. Wenn es wieder geschieht, sagen Sie es den Betreibern; mit den Einzelheiten unten können sie dem nachgehen.",
   distrust: {
     checkpoint_malformed: "Das Gateway hat etwas geschickt, das nicht lesbar ist.",
-    checkpoint_unsigned: "Die Signatur des Protokolls fehlt oder passt nicht zu dem Schlüssel, den diese Seite veröffentlicht.",
+    checkpoint_unsigned:
+      "Die Signatur des Protokolls fehlt oder passt nicht zu dem Schlüssel, den diese Seite veröffentlicht.",
     leaf_not_in_log: "Der neueste Eintrag, den das Gateway zeigt, steht nicht im signierten Protokoll.",
     went_back: "Das Gateway zeigt jetzt ein älteres oder anderes Protokoll als eben noch.",
     record_malformed: "Der Eintrag im Register ist von anderer Art oder nicht lesbar.",
-    record_not_in_registry: "Was das Gateway über diese App oder Einladung sagt, wurde so nicht beschlossen und protokolliert.",
+    record_not_in_registry:
+      "Was das Gateway über diese App oder Einladung sagt, wurde so nicht beschlossen und protokolliert.",
     record_of_another: "Der Eintrag im Register gehört zu jemand anderem.",
   },
+  usedAlready: "Diese Anfrage wurde schon benutzt. Bitte versuchen Sie es noch einmal.",
+  notTaken: (code) => `Der Server hat die Anfrage nicht angenommen; er sagt „${code}“.`,
   siteTrouble: "Dateien dieser Seite fehlen oder sind falsch. Die Betreiber müssen sie in Ordnung bringen.",
   unreachable: "Der Server antwortet nicht. Prüfen Sie Ihre Verbindung, oder versuchen Sie es gleich noch einmal.",
-  noQuorum: "Zurzeit antworten zu wenige Treuhänder, darum kann nichts signiert werden. Bitte versuchen Sie es gleich noch einmal.",
+  noQuorum:
+    "Zurzeit antworten zu wenige Treuhänder, darum kann nichts signiert werden. Bitte versuchen Sie es gleich noch einmal.",
 
   stop: {
     client_id_missing: "Der Link, über den Sie kamen, sagt nicht, bei welcher App Sie sich anmelden sollen.",
     client_id_malformed: "Der Link, über den Sie kamen, nennt eine App auf eine Art, wie hier keine heißt.",
     client_unknown: "Die App, von der Sie kamen, ist hier nicht registriert.",
     client_suspended: "Die App, von der Sie kamen, wurde von einem Administrator angehalten.",
-    redirect_uri_missing: "Der Link, über den Sie kamen, sagt nicht einmal und eindeutig, wohin die Antwort gehen soll.",
+    redirect_uri_missing:
+      "Der Link, über den Sie kamen, sagt nicht einmal und eindeutig, wohin die Antwort gehen soll.",
     redirect_uri_unregistered: "Die App will die Antwort an eine Adresse, die für sie nicht registriert ist.",
     redirect_uri_forbidden: "Die App will die Antwort an eine Adresse, zu der kein Browser geschickt werden sollte.",
   },
   stopTitle: "Von hier aus können Sie sich nicht anmelden",
-  stopAfter: "Die App hat nichts bekommen. Gehen Sie zurück und beginnen Sie neu; wenn das nicht hilft, sagen Sie es ihren Betreibern.",
+  stopAfter:
+    "Die App hat nichts bekommen. Gehen Sie zurück und beginnen Sie neu; wenn das nicht hilft, sagen Sie es ihren Betreibern.",
 
   signInTo: (name) => `Bei ${name} anmelden`,
   goesTo: "Die Antwort geht an",
@@ -347,7 +365,6 @@ const GERMAN = {
     stale_registry: "An der App oder Ihren Passkeys hat sich eben etwas geändert. Bitte versuchen Sie es noch einmal.",
     client_suspended: "Die App wurde von einem Administrator angehalten.",
     expired: "Die Anfrage ist nicht mehr frisch. Bitte versuchen Sie es noch einmal.",
-    replayed: "Diese Anfrage wurde schon benutzt. Bitte versuchen Sie es noch einmal.",
     late: "Das Signieren hat zu lange gedauert. Bitte versuchen Sie es noch einmal.",
     wrong_subject: "Dieser Passkey gehört jemand anderem, als die App verlangt hat.",
   },
@@ -358,7 +375,8 @@ const GERMAN = {
   enrolAs: "Ihr Benutzername dort ist",
   enrolWhat:
     "Mit einem Passkey melden Sie sich per Fingerabdruck, Gesicht oder Geräte-PIN an. Es gibt kein Passwort. Er bleibt bei Ihrem Gerät oder Passwortmanager.",
-  enrolRecorded: "Dass dieser Passkey Ihnen gehört, wird im öffentlichen Protokoll verzeichnet. Was davon öffentlich ist, nennt Sie nicht.",
+  enrolRecorded:
+    "Dass dieser Passkey Ihnen gehört, wird im öffentlichen Protokoll verzeichnet. Was davon öffentlich ist, nennt Sie nicht.",
   label: "Name dieses Passkeys",
   labelHint: "Damit Sie ihn später wiedererkennen, zum Beispiel „Handy“ oder „Blauer Schlüssel“.",
   labelDefault: "Mein Passkey",
@@ -366,14 +384,17 @@ const GERMAN = {
   makePasskey: "Passkey anlegen",
   making: "Ihr Browser oder Gerät legt jetzt den Passkey an.",
   confirmTitle: "Benutzen Sie ihn jetzt einmal",
-  confirmLead: "Der Passkey ist angelegt. Benutzen Sie ihn einmal, damit sicher ist, dass er geht; erst dann wird er verzeichnet.",
+  confirmLead:
+    "Der Passkey ist angelegt. Benutzen Sie ihn einmal, damit sicher ist, dass er geht; erst dann wird er verzeichnet.",
   confirmButton: "Neuen Passkey benutzen",
   enrolling: "Ihr Passkey wird verzeichnet …",
   enrolledTitle: "Ihr Passkey ist bereit",
   enrolled: (index) => `Er steht im öffentlichen Protokoll als Eintrag ${index}.`,
   toAccount: "Zu Ihrem Konto",
-  invitationIncomplete: "Dieser Link ist nicht vollständig. Kopieren Sie den ganzen Link aus Ihrer Einladung, mit allem hinter dem #-Zeichen.",
-  invitationGone: "Diese Einladung wurde schon benutzt oder zurückgezogen. Bitten Sie die Person, die Sie eingeladen hat, um eine neue.",
+  invitationIncomplete:
+    "Dieser Link ist nicht vollständig. Kopieren Sie den ganzen Link aus Ihrer Einladung, mit allem hinter dem #-Zeichen.",
+  invitationGone:
+    "Diese Einladung wurde schon benutzt oder zurückgezogen. Bitten Sie die Person, die Sie eingeladen hat, um eine neue.",
   invitationExpired: "Diese Einladung ist abgelaufen. Bitten Sie die Person, die Sie eingeladen hat, um eine neue.",
   invitationTitle: "Diese Einladung kann nicht benutzt werden",
 
@@ -382,7 +403,8 @@ const GERMAN = {
   accountSignIn: "Anmelden",
   accountSigningIn: "Sie werden angemeldet …",
   accountNotSignedIn: "Sie wurden nicht angemeldet.",
-  accountBadReturn: "Die Antwort gehört zu keiner Anmeldung, die diese Seite begonnen hat. Bitte melden Sie sich neu an.",
+  accountBadReturn:
+    "Die Antwort gehört zu keiner Anmeldung, die diese Seite begonnen hat. Bitte melden Sie sich neu an.",
   accountExpired: "Zu Ihrer Sicherheit ist diese Seite nur einige Minuten offen. Bitte melden Sie sich neu an.",
   signedInAs: "Angemeldet als",
   signOut: "Abmelden",
@@ -394,7 +416,8 @@ const GERMAN = {
   passkeyUnnamed: "Passkey ohne Namen",
   addPasskey: "Passkey hinzufügen",
   addTitle: "Einen Passkey hinzufügen",
-  addLead: "Drei Schritte: den neuen Passkey anlegen, ihn einmal benutzen, und mit dem zustimmen, mit dem Sie sich angemeldet haben.",
+  addLead:
+    "Drei Schritte: den neuen Passkey anlegen, ihn einmal benutzen, und mit dem zustimmen, mit dem Sie sich angemeldet haben.",
   addAgreeTitle: "Stimmen Sie jetzt mit dem Passkey zu, den Sie haben",
   addAgreeLead: "Niemand kann Ihrem Konto einen Passkey hinzufügen ohne einen, der schon Ihnen gehört.",
   addAgree: "Mit meinem Passkey zustimmen",
@@ -481,7 +504,8 @@ const GERMAN = {
   indexCheckpoint: (size) => `Das signierte Protokoll hat ${size} Einträge. Der neueste ist von`,
   indexUnchecked: "Ein signiertes Protokoll war gerade nicht zu bekommen oder nicht zu prüfen.",
   indexSaid: "Was das Gateway über die Treuhänder sagt; nichts beweist es",
-  indexSaidNothing: "Das Gateway sagt nicht, wie es den Treuhändern geht. Das ist weder gut noch schlecht: Es ist unbekannt.",
+  indexSaidNothing:
+    "Das Gateway sagt nicht, wie es den Treuhändern geht. Das ist weder gut noch schlecht: Es ist unbekannt.",
   indexQuorum: (voting, threshold) =>
     voting >= threshold
       ? `${voting} Treuhänder stimmen ab; ${threshold} sind nötig.`

@@ -45,7 +45,10 @@ export async function startWorld() {
     type: 2,
     silent: false,
   });
-  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+  const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: ["--no-sandbox"],
+  });
   const close = async () => {
     await browser.close();
     for (const one of [site, gateway, app]) one.close();
@@ -63,11 +66,14 @@ async function serveApp() {
     const url = new URL(request.url ?? "/", "http://localhost");
     const chunks = [];
     for await (const chunk of request) chunks.push(chunk);
-    const parameters = request.method === "POST" ? new URLSearchParams(Buffer.concat(chunks).toString()) : url.searchParams;
+    const parameters =
+      request.method === "POST" ? new URLSearchParams(Buffer.concat(chunks).toString()) : url.searchParams;
     if (url.pathname !== "/favicon.ico") answers.push({ method: request.method ?? "", path: url.pathname, parameters });
     const frame = url.searchParams.get("frame");
     const body = frame === null ? "" : `<iframe title="framed" src="${frame}" width="600" height="400"></iframe>`;
-    response.writeHead(200, { "content-type": "text/html" }).end(`<!doctype html><title>The app</title><h1>The app</h1>${body}`);
+    response
+      .writeHead(200, { "content-type": "text/html" })
+      .end(`<!doctype html><title>The app</title><h1>The app</h1>${body}`);
   });
   return { origin: await listen(server, "127.0.0.1"), answers, close: () => void server.close() };
 }
@@ -89,7 +95,9 @@ export async function openWindow(world, options = {}) {
   });
   page.on("pageerror", (error) => complaints.push(String(error)));
   await page.addInitScript(() => {
-    document.addEventListener("securitypolicyviolation", (event) => console.error(`violation: ${event.violatedDirective} ${event.blockedURI}`));
+    document.addEventListener("securitypolicyviolation", (event) =>
+      console.error(`violation: ${event.violatedDirective} ${event.blockedURI}`),
+    );
   });
   const cdp = await context.newCDPSession(page);
   await cdp.send("WebAuthn.enable");
@@ -152,16 +160,29 @@ export class Window {
     const { tenant } = this.world;
     if (isKnown) {
       tenant.users.set(sub, { sub, userName, displayName: `${userName} Lovelace`, kSubject });
-      const key = importKey([0, [new Uint8Array(Buffer.concat([Buffer.from(x, "base64url"), Buffer.from(y, "base64url")]))]]);
+      const key = importKey([
+        0,
+        [new Uint8Array(Buffer.concat([Buffer.from(x, "base64url"), Buffer.from(y, "base64url")]))],
+      ]);
       const index = tenant.append(4, { sub });
-      tenant.passkeys.set(b64url(credentialId), { credentialId: b64url(credentialId), key, sub, label: "Phone", index, timeMs: Date.now() });
+      tenant.passkeys.set(b64url(credentialId), {
+        credentialId: b64url(credentialId),
+        key,
+        sub,
+        label: "Phone",
+        index,
+        timeMs: Date.now(),
+      });
     }
     return { sub, kSubject, credentialId: b64url(credentialId) };
   }
 
   /** @param {boolean} isPresent whether the person touches the authenticator when asked */
   async touch(isPresent) {
-    await this.cdp.send("WebAuthn.setAutomaticPresenceSimulation", { authenticatorId: this.authenticatorId, enabled: isPresent });
+    await this.cdp.send("WebAuthn.setAutomaticPresenceSimulation", {
+      authenticatorId: this.authenticatorId,
+      enabled: isPresent,
+    });
   }
 
   /** @param {Record<string, string | undefined>} [change] */
@@ -216,7 +237,9 @@ export class Window {
     await this.page.evaluate(AXE);
     const found = await this.page.evaluate(async () => {
       const { violations } = await /** @type {any} */ (globalThis).axe.run(document, { resultTypes: ["violations"] });
-      return violations.map((/** @type {any} */ one) => `${one.id}: ${one.nodes.map((/** @type {any} */ node) => node.html).join(" ")}`);
+      return violations.map(
+        (/** @type {any} */ one) => `${one.id}: ${one.nodes.map((/** @type {any} */ node) => node.html).join(" ")}`,
+      );
     });
     assert.deepEqual(found, [], `axe on ${name}`);
     const hasSidewaysScroll = await this.page.evaluate(() => document.documentElement.scrollWidth > innerWidth);

@@ -35,12 +35,36 @@ export async function liesAboutClient({ tenant, app }) {
     ["false redirect URI", { record: altered(3, [`${app.origin}/cb`, "https://evil.test/"]) }, /not what was decided/],
     ["no longer suspended", { record: altered(14, false) }, /not what was decided/, "stopped"],
     ["other log key", { record: () => shadow.record("client/web") }, /signature is missing or does not verify/],
-    ["checkpoint signed by nobody", { record: () => keyless.record("client/web") }, /signature is missing or does not verify/],
-    ["log of another issuer", { record: () => stranger.record("client/web") }, /signature is missing or does not verify/],
-    ["forged registry proof", { record: (answer) => ({ ...answer, record_proof: answer.record_proof.map(flipped) }) }, /not what was decided/],
-    ["registry proof of another place", { record: (answer) => ({ ...answer, record_index: answer.record_index ^ 1 }) }, /not what was decided/],
-    ["forged leaf proof", { record: (answer) => ({ ...answer, leaf_proof: answer.leaf_proof.map(flipped) }) }, /not in the signed log/],
-    ["leaf of its own", { record: (answer) => ({ ...answer, leaf: b64url(new Uint8Array(139)) }) }, /not in the signed log/],
+    [
+      "checkpoint signed by nobody",
+      { record: () => keyless.record("client/web") },
+      /signature is missing or does not verify/,
+    ],
+    [
+      "log of another issuer",
+      { record: () => stranger.record("client/web") },
+      /signature is missing or does not verify/,
+    ],
+    [
+      "forged registry proof",
+      { record: (answer) => ({ ...answer, record_proof: answer.record_proof.map(flipped) }) },
+      /not what was decided/,
+    ],
+    [
+      "registry proof of another place",
+      { record: (answer) => ({ ...answer, record_index: answer.record_index ^ 1 }) },
+      /not what was decided/,
+    ],
+    [
+      "forged leaf proof",
+      { record: (answer) => ({ ...answer, leaf_proof: answer.leaf_proof.map(flipped) }) },
+      /not in the signed log/,
+    ],
+    [
+      "leaf of its own",
+      { record: (answer) => ({ ...answer, leaf: b64url(new Uint8Array(139)) }) },
+      /not in the signed log/,
+    ],
     ["record of another client", { record: () => tenant.record("client/loud") }, /not what was decided/],
     ["nothing readable", { record: () => [] }, /cannot be read/],
   ];

@@ -32,7 +32,8 @@ export async function serveGateway(tenant) {
   const server = createServer(async (request, response) => {
     const url = new URL(request.url ?? "/", "http://localhost");
     /** @param {number} status @param {any} body */
-    const json = (status, body) => response.writeHead(status, { ...CORS, "content-type": "application/json" }).end(JSON.stringify(body));
+    const json = (status, body) =>
+      response.writeHead(status, { ...CORS, "content-type": "application/json" }).end(JSON.stringify(body));
     if (request.method === "OPTIONS") return response.writeHead(204, CORS).end();
     if (state.lies.isDown) return json(503, { error: "temporarily_unavailable" });
     const text = await readBody(request);
@@ -102,7 +103,14 @@ function status(tenant) {
     standing: custodian === 4 ? null : "voting",
     last_seen_ms: custodian === 4 ? 0 : Date.now() - custodian * 1000,
   }));
-  return { issuer: tenant.issuer, demo: true, ready: true, quorum: { custodians: 4, threshold: 3, faulty: 1 }, voting: 3, custodians };
+  return {
+    issuer: tenant.issuer,
+    demo: true,
+    ready: true,
+    quorum: { custodians: 4, threshold: 3, faulty: 1 },
+    voting: 3,
+    custodians,
+  };
 }
 
 /**

@@ -20,12 +20,19 @@ const KINDS = new Map([
   ["svg", "image/svg+xml"],
 ]);
 
+/**
+ * Ways in which a test can make the host worse than it must be.
+ * @typedef {{ hasNoFramePolicy: boolean, alteredModule: string | undefined }} Weaknesses
+ */
+
 /** @param {string | Uint8Array} bytes */
 const hash = (bytes) => `sha256-${createHash("sha256").update(bytes).digest("base64")}`;
 
 async function importMap() {
   const names = (await readdir(new URL("js/", SITE))).filter((name) => name.endsWith(".js")).sort();
-  const hashes = await Promise.all(names.map(async (name) => [`/js/${name}`, hash(await readFile(new URL(`js/${name}`, SITE)))]));
+  const hashes = await Promise.all(
+    names.map(async (name) => [`/js/${name}`, hash(await readFile(new URL(`js/${name}`, SITE)))]),
+  );
   return JSON.stringify({ integrity: Object.fromEntries(hashes) });
 }
 
@@ -51,17 +58,19 @@ function policy(map, gateway) {
 
 /**
  * @param {() => { files: Record<string, string>, gateway: string }} derived the files that come from the log, and the gateway's address
- * @returns {Promise<{ origin: string, close: () => void, withoutFramePolicy: (isOff: boolean) => void }>}
+ * @returns {Promise<{ origin: string, close: () => void, weaken: Weaknesses }>}
  */
 export async function serveSite(derived) {
-  let isFramePolicyOff = false;
+  /** @type {Weaknesses} */
+  const weaken = { hasNoFramePolicy: false, alteredModule: undefined };
   const server = createServer(async (request, response) => {
     const path = new URL(request.url ?? "/", "http://localhost").pathname;
     const { files, gateway } = derived();
     const map = await importMap();
     const headers = {
-      "content-security-policy": isFramePolicyOff ? policy(map, gateway).replace("frame-ancestors 'none'; ", "") : policy(map, gateway),
-      "cross-origin-opener-policy": "same-origin",
+      "content-security-policy": weaken.hasNoFramePolicy
+        ? policy(map, gateway).replace("frame-ancestors 'none'; ", "")
+        : policy(map, gateway),
       "permissions-policy": "publickey-credentials-get=(self), publickey-credentials-create=(self)",
       "referrer-policy": "no-referrer",
       "x-content-type-options": "nosniff",
@@ -69,14 +78,19 @@ export async function serveSite(derived) {
     };
     if (path in files) return response.writeHead(200, { ...headers, "content-type": "text/plain" }).end(files[path]);
     const name = PAGES.get(path) ?? path.slice(1);
-    const bytes = /^[a-z_]+\.(html|css|svg)$|^js\/[a-z0-9_]+\.js$/.test(name) ? await readFile(new URL(name, SITE)).catch(() => undefined) : undefined;
+    const bytes = /^[a-z_]+\.(html|css|svg)$|^js\/[a-z0-9_]+\.js$/.test(name)
+      ? await readFile(new URL(name, SITE)).catch(() => undefined)
+      : undefined;
     if (bytes === undefined) return response.writeHead(404, headers).end("not found\n");
     const kind = KINDS.get(name.split(".").at(-1) ?? "") ?? "";
-    const body = kind.startsWith("text/html") ? bytes.toString().replace("<!-- importmap -->", `<script type="importmap">${map}</script>`) : bytes;
-    return response.writeHead(200, { ...headers, "content-type": kind }).end(body);
+    const body = kind.startsWith("text/html")
+      ? bytes.toString().replace("<!-- importmap -->", `<script type="importmap">${map}</script>`)
+      : bytes;
+    response.writeHead(200, { ...headers, "content-type": kind });
+    return response.end(name === weaken.alteredModule ? `${body}\n` : body);
   });
   const origin = await listen(server, "localhost");
-  return { origin, close: () => void server.close(), withoutFramePolicy: (isOff) => void (isFramePolicyOff = isOff) };
+  return { origin, close: () => void server.close(), weaken };
 }
 
 /**

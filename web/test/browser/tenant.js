@@ -1,7 +1,17 @@
 // A tenant for the pages to talk to: one log key instead of custodians, everything in memory. It checks evidence as the custodians do,
 // as far as the pages' part of it goes, so that a page that signs the wrong bytes fails here.
 
-import { createHash, createHmac, createPublicKey, generateKeyPairSync, hkdfSync, randomBytes, sign, verify, createCipheriv } from "node:crypto";
+import {
+  createHash,
+  createHmac,
+  createPublicKey,
+  generateKeyPairSync,
+  hkdfSync,
+  randomBytes,
+  sign,
+  verify,
+  createCipheriv,
+} from "node:crypto";
 
 import { decode, encode, present } from "../../site/js/cbor.js";
 
@@ -66,7 +76,8 @@ export class MerkleTree {
   range(start, end) {
     const length = end - start;
     const level = Math.log2(length);
-    if (Number.isInteger(level) && start % length === 0) return /** @type {Uint8Array} */ (this.levels[level]?.[start / length]);
+    if (Number.isInteger(level) && start % length === 0)
+      return /** @type {Uint8Array} */ (this.levels[level]?.[start / length]);
     const middle = start + 2 ** Math.floor(Math.log2(length - 1));
     return sha256(Uint8Array.of(1), this.range(start, middle), this.range(middle, end));
   }
@@ -231,7 +242,13 @@ export class Tenant {
    * @param {{ sub: string, userName: string, displayName?: string, expiresMs: number }} invitation
    */
   putInvitation(publicKey, { sub, userName, displayName, expiresMs }) {
-    const value = present([[0, publicKey], [1, sub], [2, userName], [3, displayName], [4, expiresMs]]);
+    const value = present([
+      [0, publicKey],
+      [1, sub],
+      [2, userName],
+      [3, displayName],
+      [4, expiresMs],
+    ]);
     this.put(`invitation/${Buffer.from(publicKey).toString("hex")}`, encode([11, [value]]));
   }
 
@@ -292,7 +309,8 @@ export class Tenant {
     if (!isAsked) throw new Refused("wrong_challenge");
     const data = fromB64url(answer.authenticator_data);
     const rpIdHash = sha256(new URL(this.issuer).hostname);
-    if (!Buffer.from(data.slice(0, 32)).equals(rpIdHash) || (/** @type {number} */ (data[32]) & 5) !== 5) throw new Refused("not_verified");
+    const flags = data[32] ?? 0;
+    if (!Buffer.from(data.slice(0, 32)).equals(rpIdHash) || (flags & 5) !== 5) throw new Refused("not_verified");
     const passkey = this.passkeys.get(answer.credential_id);
     const key = newKey ?? passkey?.key;
     if (key === undefined) throw new Refused("unknown_passkey");
@@ -315,7 +333,12 @@ export class Tenant {
       if (!Buffer.from(authorised).equals(session)) throw new Refused("session_not_authorised");
       const { publicKey } = importKey([0, [session]]);
       const input = Buffer.concat([Buffer.from("quorate/session-grant/v1\0"), bytes]);
-      const isSigned = verify("sha256", input, { key: publicKey, dsaEncoding: "ieee-p1363" }, fromB64url(body.signature));
+      const isSigned = verify(
+        "sha256",
+        input,
+        { key: publicKey, dsaEncoding: "ieee-p1363" },
+        fromB64url(body.signature),
+      );
       if (!isSigned) throw new Refused("bad_signature");
       if (this.revoked.has(this.sid(session))) throw new Refused("session_revoked");
     } else {
@@ -340,7 +363,8 @@ export class Tenant {
       verify(null, Buffer.from(text), this.logKey.publicKey, anchor.get("sig"));
     if (grant.get("v") !== 1 || grant.get("iss") !== this.issuer || !isAnchored) throw new Refused("bad_anchor");
     const last = /** @type {Uint8Array} */ (this.leaves[anchor.get("size") - 1]);
-    if (!isOld && Date.now() - Number(Buffer.from(last.slice(2, 10)).readBigUInt64BE()) > 300_000) throw new Refused("expired");
+    if (!isOld && Date.now() - Number(Buffer.from(last.slice(2, 10)).readBigUInt64BE()) > 300_000)
+      throw new Refused("expired");
     return grant;
   }
 
@@ -358,7 +382,8 @@ export class Tenant {
     const kept = this.grants.get(key);
     const challenge = kept?.grant.get("code_challenge");
     const isVerified = challenge === undefined || challenge === b64url(sha256(form.get("code_verifier") ?? ""));
-    if (kept === undefined || !isVerified || form.get("redirect_uri") !== kept.grant.get("redirect_uri")) return undefined;
+    if (kept === undefined || !isVerified || form.get("redirect_uri") !== kept.grant.get("redirect_uri"))
+      return undefined;
     this.grants.delete(key);
     return this.issue(kept.grant, kept.evidence, kept.sub);
   }
@@ -400,7 +425,15 @@ export class Tenant {
     const claims = Buffer.from(JSON.stringify(claimsAt(`1/${this.tree.size}`)));
     const header = Buffer.from(JSON.stringify({ alg: "ES256", kid: this.kid, typ })).toString("base64url");
     const input = `${header}.${claims.toString("base64url")}`;
-    const body = encode(new Map(/** @type {[number, any][]} */ ([[0, new Uint8Array(claims)], [1, new Uint8Array(32)], [2, new Uint8Array(1)]])));
+    const body = encode(
+      new Map(
+        /** @type {[number, any][]} */ ([
+          [0, new Uint8Array(claims)],
+          [1, new Uint8Array(32)],
+          [2, new Uint8Array(1)],
+        ]),
+      ),
+    );
     this.append(5, { tokenHash: sha256("quorate/token/v1\0", input), body, evidence, sub, timeMs });
     const signature = sign("sha256", Buffer.from(input), { key: this.tokenKey.privateKey, dsaEncoding: "ieee-p1363" });
     return `${input}.${signature.toString("base64url")}`;
@@ -428,7 +461,8 @@ export class Tenant {
     const challenge = sha256("quorate/enrol/v1\0", bytes);
     const credentialId = b64url(statement.get(4));
     const key = importKey(statement.get(5));
-    if (body.credential.credential_id !== credentialId || statement.get(1) !== this.issuer) throw new Refused("wrong_statement");
+    if (body.credential.credential_id !== credentialId || statement.get(1) !== this.issuer)
+      throw new Refused("wrong_statement");
     this.checkTap(body.credential, challenge, key);
     let sub;
     if (statement.has(2)) {
@@ -441,13 +475,19 @@ export class Tenant {
       if (!verify(null, message, seedKey, fromB64url(body.seed_signature))) throw new Refused("bad_signature");
       const record = /** @type {any} */ (decode(invitation.record))[1][0];
       sub = record.get(1);
-      this.users.set(sub, { sub, userName: record.get(2), displayName: record.get(3) ?? record.get(2), kSubject: statement.get(6) });
+      this.users.set(sub, {
+        sub,
+        userName: record.get(2),
+        displayName: record.get(3) ?? record.get(2),
+        kSubject: statement.get(6),
+      });
       this.records.delete(name);
     } else {
       const passkey = this.checkTap(body.tap, challenge);
       sub = /** @type {Passkey} */ (passkey).sub;
       if (body.tap.credential_id !== b64url(statement.get(3))) throw new Refused("wrong_passkey");
-      if (!Buffer.from(statement.get(6)).equals(/** @type {User} */ (this.users.get(sub)).kSubject)) throw new Refused("wrong_subject");
+      if (!Buffer.from(statement.get(6)).equals(/** @type {User} */ (this.users.get(sub)).kSubject))
+        throw new Refused("wrong_subject");
     }
     const index = this.append(4, { sub });
     this.passkeys.set(credentialId, { credentialId, key, sub, label: statement.get(7), index, timeMs: Date.now() });
@@ -461,7 +501,9 @@ export class Tenant {
     const passkey = this.checkTap(body.tap, sha256("quorate/revoke/v1\0", bytes));
     const opening = this.openings.get(statement.get(2));
     const isOpened =
-      opening !== undefined && Buffer.from(opening.salt).equals(statement.get(3)) && Buffer.from(opening.body).equals(statement.get(4));
+      opening !== undefined &&
+      Buffer.from(opening.salt).equals(statement.get(3)) &&
+      Buffer.from(opening.body).equals(statement.get(4));
     if (!isOpened || opening.sub !== passkey?.sub) throw new Refused("opening_mismatch");
     const claims = JSON.parse(Buffer.from(/** @type {any} */ (decode(opening.body)).get(0)).toString());
     this.revoked.add(claims.sid);
@@ -475,6 +517,13 @@ export function importKey([kind, fields]) {
     const jwk = { kty: "EC", crv: "P-256", x: b64url(fields[0].slice(0, 32)), y: b64url(fields[0].slice(32)) };
     return { hash: "sha256", publicKey: createPublicKey({ key: jwk, format: "jwk" }) };
   }
-  if (kind === 1) return { hash: null, publicKey: createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x: b64url(fields[0]) }, format: "jwk" }) };
-  return { hash: "sha256", publicKey: createPublicKey({ key: { kty: "RSA", n: b64url(fields[0]), e: b64url(fields[1]) }, format: "jwk" }) };
+  if (kind === 1)
+    return {
+      hash: null,
+      publicKey: createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x: b64url(fields[0]) }, format: "jwk" }),
+    };
+  return {
+    hash: "sha256",
+    publicKey: createPublicKey({ key: { kty: "RSA", n: b64url(fields[0]), e: b64url(fields[1]) }, format: "jwk" }),
+  };
 }
