@@ -106,7 +106,7 @@ test("forbidden targets, whatever the registry says", () => {
 
 test("redirect URIs are compared as texts", () => {
   const registered = ["https://app.example.org/cb", "https://app.example.org/cb2?a=b", "http://localhost/cb"];
-  for (const uri of registered) assert.ok(isRegistered(registered, uri), uri);
+  for (const uri of registered) assert.ok(isRegistered(registered, uri, false), uri);
   const others = [
     "https://app.example.org/cb/",
     "https://app.example.org/CB",
@@ -137,13 +137,13 @@ test("redirect URIs are compared as texts", () => {
     "https://app.example.org",
     "",
   ];
-  for (const uri of others) assert.ok(!isRegistered(registered, uri), JSON.stringify(uri));
+  for (const uri of others) assert.ok(!isRegistered(registered, uri, false), JSON.stringify(uri));
 });
 
-test("on a loopback literal the port may differ, and nothing else", () => {
-  const registered = ["http://127.0.0.1/cb?x=1", "http://[::1]:1234", "https://127.0.0.1/s"];
-  for (const uri of ["http://127.0.0.1:1/cb?x=1", "http://127.0.0.1:65535/cb?x=1", "http://[::1]", "http://[::1]:9"]) {
-    assert.ok(isRegistered(registered, uri) && wayTo(uri) === "web", uri);
+test("on a loopback address of a native client the port may differ, and nothing else", () => {
+  const registered = ["http://127.0.0.1/cb?x=1", "http://[::1]:1234", "https://127.0.0.1/s", "http://localhost/d"];
+  for (const uri of ["http://127.0.0.1:1/cb?x=1", "http://127.0.0.1:65535/cb?x=1", "http://[::1]", "http://[::1]:9", "http://localhost:9/d"]) {
+    assert.ok(isRegistered(registered, uri, true) && wayTo(uri) === "web", uri);
   }
   const others = [
     "http://127.0.0.1:1/cb",
@@ -163,9 +163,10 @@ test("on a loopback literal the port may differ, and nothing else", () => {
     "http://[::1]:9/",
     "http://[0:0:0:0:0:0:0:1]:9",
   ];
-  for (const uri of others) assert.ok(!isRegistered(registered, uri), uri);
+  for (const uri of others) assert.ok(!isRegistered(registered, uri, true), uri);
   // A port that is none is matched by the rule but never navigated to.
   assert.equal(wayTo("http://127.0.0.1:70000/cb?x=1"), undefined);
+  assert.ok(!isRegistered(registered, "http://127.0.0.1:1/cb?x=1", false), "only of a native client");
 });
 
 test("random texts never match and are never navigated to as script", () => {
@@ -175,7 +176,7 @@ test("random texts never match and are never navigated to as script", () => {
     const length = 1 + (round % 30);
     const random = crypto.getRandomValues(new Uint8Array(length));
     const uri = Array.from(random, (byte) => alphabet[byte % alphabet.length]).join("");
-    assert.ok(!isRegistered(registered, uri), uri);
+    assert.ok(!isRegistered(registered, uri, true), uri);
     const way = wayTo(uri);
     if (way === "web") assert.ok(["https:", "http:"].includes(new URL(uri).protocol), uri);
     if (way === "app") assert.ok(new URL(uri).protocol.includes("."), uri);

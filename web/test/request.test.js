@@ -18,6 +18,7 @@ const SUB = "u-aaaaaaaaaaaaaaaaaaaaaaaaaa";
 const CLIENT = {
   clientId: "web",
   name: "An app",
+  isNative: false,
   redirectUris: ["https://app.example.org/cb", "org.example.app:/cb", "javascript:alert(1)", "http://127.0.0.1/cb"],
   postLogoutRedirectUris: [],
   scope: ["email", "groups", "openid", "profile"],

@@ -89,6 +89,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/revocations", post(people::revoke))
         .route("/account", get(people::account))
         .route("/account/entries", get(people::entries))
+        .route("/status", get(public::status))
         .route("/log/{number}/{*path}", get(public::log))
         .layer(cors);
     let admin = Router::new()
@@ -103,7 +104,6 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/healthz", get(public::health))
         .route("/readyz", get(public::ready))
         .route("/metrics", get(public::metrics))
-        .route("/status", get(public::status))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(SetResponseHeaderLayer::if_not_present(
             header::CACHE_CONTROL,

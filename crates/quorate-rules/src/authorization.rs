@@ -34,8 +34,8 @@ pub struct Authorization {
     pub code_hash: [u8; 32],
     /// Thumbprint of the key that the tokens are bound to (RFC 9449 §10), 43 characters.
     pub dpop_jkt: Option<String>,
-    /// Classes, by their `acr`, of which the evidence must be one.
-    pub acr: Option<BTreeSet<Acr>>,
+    /// Classes, by their `acr`, of which the evidence must be one; in the client's order of preference, each once.
+    pub acr: Option<Vec<Acr>>,
     /// Claims asked for one by one.
     pub claims: ClaimsRequest,
     /// Longest time since the tap, seconds.
@@ -153,7 +153,7 @@ impl Authorization {
             .put_some("code_challenge", self.code_challenge.as_deref())
             .put("code_hash", Array(self.code_hash))
             .put_some("dpop_jkt", self.dpop_jkt.as_deref())
-            .put_some("acr", self.acr.as_ref().map(write_acr).as_deref())
+            .put_some("acr", self.acr.as_deref().map(write_acr).as_deref())
             .put_some("max_age", self.max_age_s)
             .put_some("sub", self.sub.as_ref())
             .put_some("session", self.session.map(Array))
@@ -199,12 +199,14 @@ fn is_digest(text: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
-fn read_acr(text: &str) -> Option<BTreeSet<Acr>> {
+fn read_acr(text: &str) -> Option<Vec<Acr>> {
     let one = |name: &str| Acr::ALL.into_iter().find(|acr| acr.class().acr() == name);
-    text.split(' ').map(one).collect()
+    let acr: Vec<Acr> = text.split(' ').map(one).collect::<Option<_>>()?;
+    let distinct: BTreeSet<_> = acr.iter().collect();
+    (distinct.len() == acr.len()).then_some(acr)
 }
 
-fn write_acr(acr: &BTreeSet<Acr>) -> String {
+fn write_acr(acr: &[Acr]) -> String {
     let names: Vec<&str> = acr.iter().map(|acr| acr.class().acr()).collect();
     names.join(" ")
 }
@@ -280,7 +282,7 @@ pub(crate) mod tests {
         Authorization {
             resource: Some(Audience::new("https://files.example").unwrap()),
             dpop_jkt: Some("0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I".to_owned()),
-            acr: Some(BTreeSet::from([Acr::Passkey, Acr::Session])),
+            acr: Some(vec![Acr::Session, Acr::Passkey]),
             claims: ClaimsRequest {
                 id_token: BTreeSet::from([Claim::Email, Claim::Groups]),
                 userinfo: BTreeSet::from([Claim::Name]),

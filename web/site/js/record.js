@@ -9,6 +9,7 @@ import { decode } from "./cbor.js";
  * @typedef {object} Client
  * @property {string} clientId
  * @property {string} name
+ * @property {boolean} isNative whether it runs on the person's own device
  * @property {string[]} redirectUris
  * @property {string[]} postLogoutRedirectUris
  * @property {string[]} scope
@@ -41,6 +42,7 @@ export function readClient(bytes) {
   return {
     clientId: text(value, 0),
     name: text(value, 1),
+    isNative: number(value, 2, 2) === 1,
     redirectUris: texts(value, 3),
     postLogoutRedirectUris: texts(value, 4),
     scope: text(value, 5)

@@ -1,5 +1,5 @@
 // Where a browser may be sent, and with what. Redirect URIs are compared as texts, character by character; the only exception is
-// the port of a loopback literal (RFC 8252 §7.3). Whatever the registry says, a page navigates only to https, to http on the own
+// the port of a loopback address of an application on the person's own device (RFC 8252 §7.3). Whatever the registry says, a page navigates only to https, to http on the own
 // machine, and to private-use schemes with a dot (RFC 8252 §7.1): never to script, data or a scheme that anybody could claim.
 
 /** @typedef {"query" | "form_post"} ResponseMode */
@@ -13,8 +13,8 @@ const WEB =
   /^(https?):\/\/([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::([1-9][0-9]{0,4}))?(\/[!$-;=?-Z_a-z~@]*)?(\?[!$-;=?-Z_a-z~@]*)?$/;
 /** A private-use scheme is a domain name in reverse, so it has a dot. */
 const APP = /^[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+:[!$-;=?-Z_a-z~@]+$/;
-/** A loopback literal, its port, and the rest. */
-const LOOPBACK = /^(http:\/\/(?:127\.0\.0\.1|\[::1\]))(?::([1-9][0-9]{0,4}))?([/?].*)?$/;
+/** A loopback address, its port, and the rest. */
+const LOOPBACK = /^(http:\/\/(?:localhost|127\.0\.0\.1|\[::1\]))(?::([1-9][0-9]{0,4}))?([/?].*)?$/;
 /** Hosts of the own machine. Browsers answer for `localhost` themselves and never ask the network. */
 const OWN_MACHINE = new Set(["127.0.0.1", "[::1]", "localhost"]);
 
@@ -35,12 +35,13 @@ export function wayTo(uri) {
 }
 
 /**
- * Whether the URI of a request is one that is registered.
+ * Whether the URI of a request is one that is registered; custodians compare alike.
  * @param {readonly string[]} registered
  * @param {string} asked
+ * @param {boolean} isNative whether the client runs on the person's own device, where it cannot choose its port beforehand
  */
-export function isRegistered(registered, asked) {
-  return registered.some((uri) => uri === asked || isOtherPort(uri, asked));
+export function isRegistered(registered, asked, isNative) {
+  return registered.some((uri) => uri === asked || (isNative && isOtherPort(uri, asked)));
 }
 
 /**

@@ -109,7 +109,7 @@ export function judgeRequest(parameters, client) {
   const redirectUri = values.get("redirect_uri");
   if (client.suspended) return { kind: "stop", reason: "client_suspended" };
   if (redirectUri === undefined) return { kind: "stop", reason: "redirect_uri_missing" };
-  if (!isRegistered(client.redirectUris, redirectUri)) return { kind: "stop", reason: "redirect_uri_unregistered" };
+  if (!isRegistered(client.redirectUris, redirectUri, client.isNative)) return { kind: "stop", reason: "redirect_uri_unregistered" };
   const way = wayTo(redirectUri);
   if (way === undefined) return { kind: "stop", reason: "redirect_uri_forbidden" };
   const state = values.get("state");

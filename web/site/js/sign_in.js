@@ -26,7 +26,7 @@ import { ACCOUNT_CLIENT, accountUri, keepVisit } from "./visit.js";
  */
 
 /** Refusals that mean: this passkey is not one that anybody has here. */
-const UNKNOWN_PASSKEY = new Set(["unknown_passkey", "unknown_credential"]);
+const UNKNOWN_PASSKEY = new Set(["unknown_credential"]);
 /** Scopes that hold personal data, in the order in which people read of them; all others are permissions. */
 const PERSONAL = ["openid", ...CLAIMS_OF_SCOPE.keys()];
 

@@ -98,9 +98,11 @@ const ENGLISH = {
   refusals: /** @type {Record<string, string>} */ ({
     stale_registry: "Something about the app or your passkeys changed a moment ago. Please try again.",
     client_suspended: "The app was stopped by an administrator of this issuer.",
-    expired: "The request is no longer fresh. Please try again.",
+    user_suspended: "This account was stopped by an administrator of this issuer.",
+    credential_revoked: "This passkey was stopped. Use another one.",
+    stale_anchor: "The request is no longer fresh. Please try again.",
     late: "Signing took too long. Please try again.",
-    wrong_subject: "This is somebody else’s passkey than the app asked for.",
+    wrong_user: "This is somebody else’s passkey than the app asked for.",
   }),
   refusedOther: (/** @type {string} */ code) => `They gave the reason “${code}”.`,
 
@@ -364,9 +366,11 @@ const GERMAN = {
   refusals: {
     stale_registry: "An der App oder Ihren Passkeys hat sich eben etwas geändert. Bitte versuchen Sie es noch einmal.",
     client_suspended: "Die App wurde von einem Administrator angehalten.",
-    expired: "Die Anfrage ist nicht mehr frisch. Bitte versuchen Sie es noch einmal.",
+    user_suspended: "Dieses Konto wurde von einem Administrator angehalten.",
+    credential_revoked: "Dieser Passkey wurde angehalten. Benutzen Sie einen anderen.",
+    stale_anchor: "Die Anfrage ist nicht mehr frisch. Bitte versuchen Sie es noch einmal.",
     late: "Das Signieren hat zu lange gedauert. Bitte versuchen Sie es noch einmal.",
-    wrong_subject: "Dieser Passkey gehört jemand anderem, als die App verlangt hat.",
+    wrong_user: "Dieser Passkey gehört jemand anderem, als die App verlangt hat.",
   },
   refusedOther: (code) => `Sie nannten den Grund „${code}“.`,
 

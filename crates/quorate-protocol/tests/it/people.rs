@@ -414,7 +414,7 @@ fn a_session_signs_in_where_policy_allows_and_no_longer_than_eight_hours() {
         &tap,
     );
     ada.refused("a key that no tap authorised", evidence, Refusal::SessionExpired);
-    let evidence = silent(&mut ada, &|grant| grant.acr = Some([Acr::Passkey].into()), &key, &tap);
+    let evidence = silent(&mut ada, &|grant| grant.acr = Some(vec![Acr::Passkey]), &key, &tap);
     ada.refused("where a tap is due", evidence, Refusal::WeakEvidence);
     let evidence = silent(&mut ada, &|grant| grant.max_age_s = Some(600), &key, &tap);
     ada.refused("older than max_age", evidence, Refusal::AuthenticationTooOld);

@@ -191,7 +191,7 @@ fn grant() -> Authorization {
         code_challenge: Some("A".repeat(43)),
         code_hash: code_hash(&[1; 32]),
         dpop_jkt: Some("B".repeat(43)),
-        acr: Some([Acr::Passkey].into()),
+        acr: Some(vec![Acr::Passkey]),
         claims: ClaimsRequest {
             id_token: [Claim::Email].into(),
             userinfo: [Claim::Name].into(),
