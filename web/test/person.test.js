@@ -30,7 +30,7 @@ import { signer } from "./signer.js";
 
 /** @typedef {import("../site/js/bytes.js").Bytes} Bytes */
 
-const VECTORS = JSON.parse(await readFile(new URL("vectors/person.json", import.meta.url), "utf8"));
+const VECTORS = JSON.parse(await readFile(new URL("../../vectors/person.json", import.meta.url), "utf8"));
 
 /** @param {number} length */
 const counting = (length) => Uint8Array.from({ length }, (_, at) => at);
@@ -163,6 +163,7 @@ test("client records are read, unknown members ignored, wrong types refused", ()
   assert.deepEqual(client, {
     clientId: "web",
     name: "An app",
+    isNative: false,
     redirectUris: ["https://app.example.org/cb"],
     postLogoutRedirectUris: [],
     scope: ["email", "openid"],

@@ -205,10 +205,10 @@ test("errors go where the response mode says, if it can be met", () => {
   assert.equal(modeOf("&response_mode=form_post&response_mode=form_post"), "query");
 });
 
-test("confidential clients may do without PKCE where their record says so, and loopback ports may differ", () => {
+test("confidential clients may do without PKCE where their record says so, and loopback ports of native ones may differ", () => {
   const none = { code_challenge: undefined, code_challenge_method: undefined };
   assert.equal(accepted(none, { pkceOptional: true, hasSecret: true }).asked.codeChallenge, undefined);
-  assert.equal(accepted({ redirect_uri: "http://127.0.0.1:9/cb" }).asked.redirectUri, "http://127.0.0.1:9/cb");
+  assert.equal(accepted({ redirect_uri: "http://127.0.0.1:9/cb" }, { isNative: true }).asked.redirectUri, "http://127.0.0.1:9/cb");
   assert.equal(accepted({ redirect_uri: "org.example.app:/cb" }).returnTo.mode, "query");
 });
 

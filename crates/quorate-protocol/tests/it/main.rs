@@ -14,6 +14,7 @@ mod invariants;
 mod mangled;
 mod passkey;
 mod people;
+mod person_vectors;
 mod refusals;
 mod simulator;
 mod spec_examples;
