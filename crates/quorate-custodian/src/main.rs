@@ -87,7 +87,11 @@ fn main() -> ExitCode {
                 text.push_str(&format!(": {cause}"));
                 source = cause.source();
             }
-            eprintln!("quorate-custodian: {text}");
+            if arguments.json && tracing::enabled!(tracing::Level::ERROR) {
+                tracing::error!("{text}");
+            } else {
+                eprintln!("quorate-custodian: {text}");
+            }
             ExitCode::FAILURE
         }
     }

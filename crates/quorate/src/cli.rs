@@ -149,6 +149,11 @@ struct ConfigArgs {
 }
 
 impl Cli {
+    /// Whether log lines are JSON objects.
+    pub fn writes_json(&self) -> bool {
+        self.log == LogForm::Json
+    }
+
     /// Runs the command.
     pub fn run(self) -> Result<ExitCode> {
         let filter = tracing_subscriber::EnvFilter::try_new(&self.log_level)

@@ -7,10 +7,17 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     // Installing twice is the only way this fails, and it happens once.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    match Cli::parse().run() {
+    let cli = Cli::parse();
+    let as_json = cli.writes_json();
+    match cli.run() {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("quorate: {error:#}");
+            // The last line has the form of those before it, unless there is nothing yet that could write it.
+            if as_json && tracing::enabled!(tracing::Level::ERROR) {
+                tracing::error!("{error:#}");
+            } else {
+                eprintln!("quorate: {error:#}");
+            }
             ExitCode::FAILURE
         }
     }

@@ -12,6 +12,7 @@ fn help(path: &[&str]) -> String {
         .args(path)
         .arg("--help")
         .env_remove("COLUMNS")
+        .env_remove("CLICOLOR_FORCE")
         .stdin(Stdio::null())
         .output()
         .unwrap();

@@ -124,6 +124,12 @@ impl Target {
         }
     }
 
+    /// As the demo client of a tenant that `up` did not start.
+    pub fn new(gateway: &str, issuer: &str, key: ClientKey) -> Self {
+        let (gateway, issuer) = (gateway.to_owned(), issuer.to_owned());
+        Self { gateway, issuer, key }
+    }
+
     /// Form of a request with a new assertion.
     pub fn form(&self) -> String {
         let assertion = self.key.assertion(DEMO_CLIENT, &self.issuer, clock::now_ms()).unwrap();
@@ -133,8 +139,19 @@ impl Target {
     }
 
     pub fn ask(&self) -> std::io::Result<(u16, String)> {
+        self.ask_with(&[])
+    }
+
+    /// Asks with further headers.
+    pub fn ask_with(&self, headers: &[(&str, &str)]) -> std::io::Result<(u16, String)> {
         let form = [("content-type", "application/x-www-form-urlencoded")];
-        exchange(&self.gateway, "POST", "/token", &form, &self.form())
+        exchange(
+            &self.gateway,
+            "POST",
+            "/token",
+            &[&form, headers].concat(),
+            &self.form(),
+        )
     }
 
     /// Asks until a token comes, at most this long.

@@ -11,6 +11,7 @@ mod floors;
 mod help;
 mod load;
 mod machine_path;
+mod processes;
 mod secrecy;
 mod stock_clients;
 mod system;

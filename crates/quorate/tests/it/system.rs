@@ -10,12 +10,12 @@ use std::sync::{Condvar, Mutex, PoisonError};
 pub const QUORATE: &str = env!("CARGO_BIN_EXE_quorate");
 
 /// Whole systems take turns: two of them on two cores would measure each other's hunger.
-struct Turn;
+pub struct Turn;
 
 static BUSY: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
 
 impl Turn {
-    fn take() -> Self {
+    pub fn take() -> Self {
         let mut busy = BUSY.0.lock().unwrap_or_else(PoisonError::into_inner);
         while *busy {
             busy = BUSY.1.wait(busy).unwrap_or_else(PoisonError::into_inner);
@@ -36,6 +36,8 @@ impl Drop for Turn {
 pub struct System {
     pub issuer: String,
     pub gateway: String,
+    /// How the parts write log lines.
+    pub log_options: Vec<&'static str>,
     port: u16,
     up: Option<Child>,
     directory: tempfile::TempDir,
@@ -55,6 +57,7 @@ impl System {
         Self {
             issuer: String::new(),
             gateway: String::new(),
+            log_options: vec!["--log-level", "info"],
             port,
             up: None,
             directory,
@@ -86,7 +89,8 @@ impl System {
     /// Starts `up` without waiting.
     pub fn spawn(&self, options: &[&str]) -> Child {
         Command::new(QUORATE)
-            .args(["--log-level", "info", "up", "--json", "--end-with-stdin", "--data-dir"])
+            .args(&self.log_options)
+            .args(["up", "--json", "--end-with-stdin", "--data-dir"])
             .arg(self.directory.path().join("data"))
             .args(["--port", &self.port.to_string()])
             .args(options)
