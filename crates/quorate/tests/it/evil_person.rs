@@ -283,13 +283,16 @@ fn evidence(grant: Vec<u8>, tap: Assertion, redemption: Redemption) -> Evidence 
     Evidence::SignIn(sign_in, redemption)
 }
 
+/// What a gateway would rather have had the person confirm.
+type Change = Box<dyn Fn(&mut Authorization)>;
+
 #[test]
 fn a_tap_for_one_request_is_good_for_no_other() {
     runtime().block_on(async {
         let mut people = People::start().await;
         let honest = people.grant("app");
         let tap = people.tap(&honest);
-        let changes: [(&str, Box<dyn Fn(&mut Authorization)>); 9] = [
+        let changes: [(&str, Change); 9] = [
             (
                 "swapped client",
                 Box::new(|g| {
@@ -650,14 +653,12 @@ fn a_redemption_is_logged_once_also_by_a_gateway_that_forgets() {
     runtime().block_on(async {
         let mut people = People::start().await;
         let (order, _) = people.good("app");
-        let batch = people
-            .bench
-            .coordinator
-            .build(&[order.clone()], clock::now_ms(), &mut OsRng);
+        let orders = [order];
+        let batch = people.bench.coordinator.build(&orders, clock::now_ms(), &mut OsRng);
         let signed = people.bench.complete(&batch, &SIGNERS).await;
         assert_eq!(signed.tokens.len(), 2, "access token and ID token");
         people.bench.enter_view().await;
-        let again = people.bench.coordinator.build(&[order], clock::now_ms(), &mut OsRng);
+        let again = people.bench.coordinator.build(&orders, clock::now_ms(), &mut OsRng);
         assert!(again.refused.is_empty(), "the gateway has forgotten");
         // Who signed remembers; two quorums share an honest one of these, and a token takes every signer's share.
         people

@@ -8,9 +8,9 @@ use crate::{
 use quorate::{
     client_key::ClientKey,
     delay,
+    founding::DEMO_CLIENT,
     layout::{Layout, TenantFile},
     tenant,
-    up::DEMO_CLIENT,
 };
 use rustix::process::Signal;
 use serde_json::Value;
