@@ -195,7 +195,7 @@ pub struct Issuer(String);
 impl Issuer {
     /// Accepts `https://host[:port]`, and `http://` for loopback names only.
     pub fn new(text: impl Into<String>) -> Result<Self, BadName> {
-        const RULE: &str = "https://host[:port] in lower case without path or closing slash (http:// only for localhost, 127.0.0.1, [::1])";
+        const RULE: &str = "https://host[:port] in lower case without path or closing slash, the port only where it is not the scheme's own (http:// only for localhost, 127.0.0.1, [::1])";
         let text = text.into();
         let bad = BadName {
             kind: "issuer",
@@ -211,7 +211,10 @@ impl Issuer {
         if authority.is_empty() || authority.len() > 200 || !authority.bytes().all(allowed) {
             return Err(bad);
         }
+        // Browsers leave a scheme's own port out of an origin: a passkey's answer would never name an issuer that spells it.
+        let own_port = if plain { ":80" } else { ":443" };
         let host = match authority.rsplit_once(':') {
+            Some(_) if authority.ends_with(own_port) => return Err(bad),
             Some((host, port)) if port.parse::<u16>().is_ok_and(|p| p != 0 && p.to_string() == port) => host,
             Some((_, _)) if !authority.ends_with(']') => return Err(bad),
             _ => authority,
@@ -336,6 +339,9 @@ mod tests {
         check("https://ID.example.org", false);
         check("https://id.example.org:0", false);
         check("https://id.example.org:08", false);
+        check("https://id.example.org:443", false);
+        check("http://localhost:80", false);
+        check("https://id.example.org:80", true);
         check("https://u@id.example.org", false);
         check("https://", false);
         check("", false);

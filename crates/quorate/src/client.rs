@@ -95,7 +95,7 @@ pub struct AddArgs {
     #[arg(long)]
     audience: Option<String>,
     /// Life of its tokens in seconds, 30 to 86400.
-    #[arg(long, default_value_t = ClientRecord::DEFAULT_LIFETIME_S)]
+    #[arg(long, value_name = "SECONDS", default_value_t = ClientRecord::DEFAULT_LIFETIME_S)]
     token_lifetime: u32,
     /// Machines: bind its tokens to its registered key (cnf).
     #[arg(long)]
@@ -104,7 +104,7 @@ pub struct AddArgs {
     #[arg(long, value_name = "FILE")]
     jwk: Option<PathBuf>,
     /// Algorithm of a new key: ES256 or EdDSA.
-    #[arg(long, default_value = "ES256", conflicts_with = "jwk")]
+    #[arg(long, value_name = "ALG", default_value = "ES256", conflicts_with = "jwk")]
     key_alg: String,
     /// Applications: where codes may go, exactly as the application sends it; may be repeated.
     #[arg(long = "redirect-uri", value_name = "URI")]

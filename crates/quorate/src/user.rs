@@ -53,7 +53,7 @@ pub struct InviteArgs {
     #[arg(long, requires = "email")]
     email_verified: bool,
     /// Name for people (name).
-    #[arg(long)]
+    #[arg(long, value_name = "NAME")]
     display_name: Option<String>,
     /// A group that the person belongs to; may be repeated.
     #[arg(long = "group", value_name = "GROUP")]
