@@ -5,13 +5,11 @@ use crate::{anchors::base64, ledger::read_entries};
 use quorate_protocol::Head;
 use quorate_rules::{
     Jti, Leaf, Registry,
-    cbor::Array,
     json::StrictObject,
     jwk::PublicJwk,
     jws::UnverifiedJws,
     leaf::{EntryType, token_hash},
     name::{ClientId, Subject},
-    person::Stopped,
 };
 use quorate_store::LogStore;
 use quorate_tlog::hash::sha256;
@@ -89,10 +87,7 @@ pub fn check(
         return Err("the client is stopped");
     }
     let jti = claims.text("jti").and_then(Jti::parse).ok_or("has no identifier")?;
-    let session = claims.text("sid").map(|sid| Stopped::Session(sid.to_owned()));
-    let stopped = registry.is_stopped(&Stopped::Token(Array(*jti.as_bytes())))
-        || session.is_some_and(|session| registry.is_stopped(&session));
-    if stopped {
+    if registry.is_token_stopped(&sub, &jti, claims.text("sid")) {
         return Err("revoked");
     }
     check_binding(&claims, presented, now_ms)?;

@@ -5,7 +5,7 @@ use quorate_protocol::{
     batch::{self, Seen},
     coordinator::Batch,
     custodian::{REPLAY_WINDOW_MS, Remembered},
-    message::{LogEntry, MAX_TRANSFER, ProposedEntry, note_heads},
+    message::{LogEntry, MAX_BATCH, MAX_TRANSFER, ProposedEntry, note_heads},
     saved::SavedTip,
     sealing::{BodySealer, seal_to_subject},
     tip::Tip,
@@ -183,6 +183,13 @@ impl Ledger {
             .map(|(name, value)| (name.as_str(), value.clone()))
             .collect();
         Ok(self.store.set_records(&records)?)
+    }
+
+    /// Identifiers, and their deaths, of what was appended but is not certified.
+    pub fn tail_identifiers(&self) -> Result<Vec<([u8; 32], u64)>, LedgerError> {
+        let entries = self.read(self.certified.head().size, MAX_BATCH)?;
+        let identifier = |entry: LogEntry| Some((entry.jti?.0, entry.dies_ms?));
+        Ok(entries.into_iter().filter_map(identifier).collect())
     }
 
     /// Drops what was appended but never certified.

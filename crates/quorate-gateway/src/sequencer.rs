@@ -116,6 +116,8 @@ pub struct Sequencer {
     seen: watch::Sender<Seen>,
     signed: watch::Sender<Option<SignedHead>>,
     leading: bool,
+    /// A custodian refused the view led: a new one is entered as soon as the batch in flight has ended.
+    contested: bool,
     standing_back: StandingBack,
     waiting: Vec<Request>,
     /// Certificate of the head below the certified one, since the view was entered.
@@ -199,6 +201,7 @@ impl Sequencer {
             seen,
             signed,
             leading: false,
+            contested: false,
             standing_back: StandingBack::default(),
             waiting: Vec::new(),
             parent: None,
@@ -258,8 +261,10 @@ impl Sequencer {
             if requests.is_empty() {
                 continue;
             }
-            match self.serve(requests).await {
-                Ok(()) => {}
+            let outcome = self.serve(requests).await;
+            let contested = std::mem::take(&mut self.contested);
+            match outcome {
+                Ok(()) => self.leading = !contested,
                 Err(Ended::ViewLost) => {
                     self.leading = false;
                     if self.is_deposed() {
@@ -332,9 +337,8 @@ impl Sequencer {
         while let Ok(request) = self.inbox.try_recv() {
             self.waiting.push(request);
         }
-        let now_ms = clock::now_ms();
         for request in std::mem::take(&mut self.waiting) {
-            if now_ms.saturating_sub(request.since_ms) > PATIENCE_MS || self.waiting.len() >= QUEUE {
+            if self.is_impatient(request.since_ms) {
                 let _ = request.reply.send(Reply::Unavailable);
             } else {
                 self.waiting.push(request);
@@ -384,12 +388,24 @@ impl Sequencer {
                 }
             }
         }
-        for (_, sender) in waits {
-            if let Some(sender) = sender {
-                let _ = sender.send(Reply::Unavailable);
+        let dropped = outcome.is_err() && self.coordinator.tip().head() != batch.head();
+        if dropped {
+            let identifiers = batch.identifiers().map(|(_, jti, dies_ms)| (jti, dies_ms));
+            self.coordinator.note_shown(identifiers);
+        }
+        for (order, (since_ms, reply)) in orders.into_iter().zip(waits) {
+            let Some(reply) = reply else { continue };
+            if dropped && !self.is_impatient(since_ms) {
+                self.waiting.push(again(order, since_ms, reply));
+            } else {
+                let _ = reply.send(Reply::Unavailable);
             }
         }
         outcome.map(|_| ())
+    }
+
+    fn is_impatient(&self, since_ms: u64) -> bool {
+        clock::now_ms().saturating_sub(since_ms) > PATIENCE_MS || self.waiting.len() >= QUEUE
     }
 
     /// Appends, proposes, certifies and signs one batch.
@@ -405,6 +421,14 @@ impl Sequencer {
         metrics::counter!("quorate_tokens_total").increment(signed.tokens.len() as u64);
         Ok(signed)
     }
+}
+
+/// A request whose batch came to nothing, for the next one.
+fn again(mut order: Order, since_ms: u64, reply: oneshot::Sender<Reply>) -> Request {
+    if let Order::Token(order) = &mut order {
+        order.shown = true;
+    }
+    Request { order, since_ms, reply }
 }
 
 /// Tokens by order, where all tokens of the grant are there.

@@ -10,6 +10,8 @@ use zeroize::Zeroizing;
 
 /// The only assertion type of `private_key_jwt` (RFC 7523 §2.2).
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+/// Most parameters of a form; OAuth knows fewer.
+const MAX_PARAMETERS: usize = 64;
 /// Longest parameter that is read, bytes.
 const MAX_PARAMETER: usize = 8 * 1024;
 /// Longest `Authorization` header that is read, bytes.
@@ -32,6 +34,10 @@ impl Form {
 
     /// Checks that no parameter stands twice or is too long.
     pub fn of_pairs(pairs: Vec<(String, String)>) -> Result<Self, OAuthError> {
+        // Each is compared with each.
+        if pairs.len() > MAX_PARAMETERS {
+            return Err(invalid("there are too many parameters"));
+        }
         for (at, (name, value)) in pairs.iter().enumerate() {
             if pairs.iter().skip(at + 1).any(|(other, _)| other == name) {
                 return Err(invalid(&format!("the parameter {} stands twice", printable(name))));

@@ -124,6 +124,7 @@ impl Judge<'_> {
     ) -> Result<Judged, Refusal> {
         let mut work = Work {
             judge: self,
+            base: base.head().size,
             extension: base.extend(),
             sealer: BodySealer::new(&self.committee.audit_key().0, rng),
             in_batch: Seen::default(),
@@ -191,6 +192,8 @@ struct Current {
 
 struct Work<'a, 'b> {
     judge: &'a Judge<'b>,
+    /// Index of the batch's first entry.
+    base: u64,
     extension: Extension,
     sealer: Option<BodySealer>,
     in_batch: Seen,
@@ -341,9 +344,9 @@ impl Work<'_, '_> {
         };
         let grant = judge(self.extension.registry(), &past, presented, at.time_ms)?;
         let jti = grant.jti();
-        // Its own index means that this very leaf is proposed anew, which is a retry and no replay.
-        let elsewhere = self.judge.seen.index_of(&jti).is_some_and(|index| index != at.index);
-        if elsewhere || self.in_batch.index_of(&jti).is_some() {
+        // What stood from the base on is dropped or proposed anew with this batch, which is a retry and no replay.
+        let below = self.judge.seen.index_of(&jti).is_some_and(|index| index < self.base);
+        if below || self.in_batch.index_of(&jti).is_some() {
             Err(Refusal::Replayed)
         } else {
             Ok(grant)

@@ -67,6 +67,8 @@ pub struct Coordinator {
     view: View,
     new_view: Vec<SignedNewView>,
     seen: Seen,
+    /// Identifiers of dropped batches: custodians saw the evidence, so it is good only for whoever sent it then.
+    shown: Seen,
 }
 
 /// A batch that was judged early and built, not yet proposed.
@@ -181,6 +183,7 @@ impl Coordinator {
             view: View(0),
             new_view: Vec::new(),
             seen,
+            shown: Seen::default(),
         }
     }
 
@@ -244,12 +247,21 @@ impl Coordinator {
         }
     }
 
+    /// Notes identifiers and their deaths that custodians may have seen in a batch which came to nothing. A custodian could copy evidence,
+    /// break the batch and bring the evidence itself: from now on only an order that is [`TokenOrder::shown`] may use it.
+    pub fn note_shown(&mut self, identifiers: impl IntoIterator<Item = ([u8; 32], u64)>) {
+        for (jti, dies_ms) in identifiers {
+            self.shown.insert(jti, u64::MAX, dies_ms);
+        }
+    }
+
     /// Takes the batch as certified: it is the tip from now on, whatever becomes of its signatures.
     pub fn advance(&mut self, batch: &Batch, certificate: QuorumCertificate) {
         for (index, jti, dies_ms) in batch.identifiers() {
             self.seen.insert(jti, index, dies_ms);
         }
         self.seen.sweep(batch.time_ms);
+        self.shown.sweep(batch.time_ms);
         self.tip = batch.tip.clone();
         self.certificate = Some(certificate);
         self.new_view.clear();

@@ -133,6 +133,8 @@ pub struct Grant {
     pub(crate) lifetime_s: u32,
     pub(crate) jti: Jti,
     pub(crate) window: Window,
+    /// Death of what the identifier stands for. What a client adds at redemption may die sooner; another one of it would fit as well.
+    pub(crate) identifier_dies_ms: u64,
     pub(crate) evidence_digest: Hash,
     pub(crate) client_tag_key: TagKey,
     pub(crate) behind: Behind,
@@ -180,9 +182,9 @@ impl Grant {
         self.jti
     }
 
-    /// After this time the same evidence is refused for its age, so its identifier need not be remembered longer.
+    /// After this time evidence of the same identifier is refused for its age, so it need not be remembered longer.
     pub const fn dies_ms(&self) -> u64 {
-        self.window.dies_ms
+        self.identifier_dies_ms
     }
 
     /// Whether the evidence behind it is good for a batch of this time.

@@ -87,6 +87,7 @@ fn grant(
         lifetime_s: client.token_lifetime_s,
         jti: Jti::of_client_assertion(&client.id, &assertion.jti),
         window: assertion.window(),
+        identifier_dies_ms: assertion.window().dies_ms,
         evidence_digest: evidence.digest(),
         client_tag_key: client.tag_key.clone(),
         behind: Behind::Machine {

@@ -263,12 +263,16 @@ pub struct ClientPrivateRecord {
 /// What was stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum Stopped {
-    /// Every token of one grant, by its identifier.
+    /// Every token of the grant whose code came back, by its identifier.
     #[n(0)]
-    Token(#[n(0)] Array<32>),
-    /// A session, by its identifier.
+    Code(#[n(0)] Array<32>),
+    /// A token that its owner stopped. Only leaves say whose a token is and which, and a leaf of refused evidence says what it likes: an
+    /// identifier stops nobody else's.
     #[n(1)]
-    Session(#[n(0)] String),
+    Token(#[n(0)] Subject, #[n(1)] Array<32>),
+    /// A session of its owner, by its identifier.
+    #[n(2)]
+    Session(#[n(0)] Subject, #[n(1)] String),
 }
 
 /// Something that was stopped, remembered as long as it could be used.

@@ -100,8 +100,9 @@ pub(crate) fn credential_key(id: &[u8]) -> String {
 /// Key of the record of something that was stopped.
 pub(crate) fn stopped_key(what: &Stopped) -> String {
     match what {
-        Stopped::Token(jti) => format!("stopped/token/{}", hex(&jti.0)),
-        Stopped::Session(sid) => format!("stopped/session/{sid}"),
+        Stopped::Code(jti) => format!("stopped/code/{}", hex(&jti.0)),
+        Stopped::Token(sub, jti) => format!("stopped/token/{sub}/{}", hex(&jti.0)),
+        Stopped::Session(sub, sid) => format!("stopped/session/{sub}/{sid}"),
     }
 }
 

@@ -114,9 +114,13 @@ impl Registry {
             self.forget_stopped(time_ms);
             let due = self.pending().find(|pending| pending.effective_ms <= time_ms).cloned();
             if let Some(pending) = due {
-                self.records.remove(&Record::Pending(pending.clone()).key());
-                if let Ok(proposal) = Proposal::from_canonical(&pending.proposal) {
-                    self.take_effect(index, &proposal.action, &pending.salt.0);
+                let decided = self.records.remove(&Record::Pending(pending.clone()).key());
+                if let (Ok(proposal), Some(decided)) = (Proposal::from_canonical(&pending.proposal), decided) {
+                    let action = self.keeping_stopped(proposal.action, decided.changed_at);
+                    // What was sound when it was decided need not be any more: two that wait may want the same name.
+                    if self.is_sound(&action, time_ms) {
+                        self.take_effect(index, &action, &pending.salt.0);
+                    }
                 }
             }
             self.refresh();
@@ -227,24 +231,53 @@ impl Registry {
         if time_ms > proposal.expires_ms || open_ms > Proposal::MAX_OPEN_MS {
             return Err(Refusal::ProposalExpired);
         }
-        let sound = proposal.version == 1
-            && match &proposal.action {
-                Action::PutClient(client) => client.check().is_ok() && self.interactive_client(&client.id).is_none(),
-                Action::PutInteractiveClient(client, private) => self.may_put_interactive(client, private),
-                Action::Invite(user, key, expires_ms) => self.may_invite(user, key, *expires_ms, time_ms),
-                Action::SuspendUser(sub) => self.user(sub).is_some(),
-                Action::StopPasskey(id) => self.passkey(id).is_some(),
-                Action::SuspendClient(id) => self.client(id).is_some() || self.interactive_client(id).is_some(),
-                Action::SetAdmins(set) => set.check().is_ok(),
-                Action::PutGateway(gateway) => PublicJwk::Ed25519(gateway.link_key).is_sound(),
-                // The last gateway cannot be stopped by one administrator: nobody could then log its successor.
-                Action::RemoveGateway(name) => {
-                    self.gateways().any(|g| &g.name != name) && self.gateways().any(|g| &g.name == name)
-                }
-                Action::ActivateRules(version) => (1..=RULES_VERSION).contains(version),
-                Action::Cancel(id) => self.pending().any(|pending| pending.id == *id),
-            };
-        if sound { Ok(()) } else { Err(Refusal::InvalidProposal) }
+        if proposal.version == 1 && self.is_sound(&proposal.action, time_ms) {
+            Ok(())
+        } else {
+            Err(Refusal::InvalidProposal)
+        }
+    }
+
+    fn is_sound(&self, action: &Action, time_ms: u64) -> bool {
+        match action {
+            Action::PutClient(client) => client.check().is_ok() && self.interactive_client(&client.id).is_none(),
+            Action::PutInteractiveClient(client, private) => self.may_put_interactive(client, private),
+            Action::Invite(user, key, expires_ms) => self.may_invite(user, key, *expires_ms, time_ms),
+            Action::SuspendUser(sub) => self.user(sub).is_some(),
+            Action::StopPasskey(id) => self.passkey(id).is_some(),
+            Action::SuspendClient(id) => self.client(id).is_some() || self.interactive_client(id).is_some(),
+            Action::SetAdmins(set) => set.check().is_ok(),
+            Action::PutGateway(gateway) => PublicJwk::Ed25519(gateway.link_key).is_sound(),
+            // The last gateway cannot be stopped by one administrator: nobody could then log its successor.
+            Action::RemoveGateway(name) => {
+                self.gateways().any(|g| &g.name != name) && self.gateways().any(|g| &g.name == name)
+            }
+            Action::ActivateRules(version) => (1..=RULES_VERSION).contains(version),
+            Action::Cancel(id) => self.pending().any(|pending| pending.id == *id),
+        }
+    }
+
+    /// The action of a decision that waited since this index; what one administrator stopped meanwhile stays stopped, until a decision
+    /// that knows of it says otherwise.
+    fn keeping_stopped(&self, mut action: Action, decided_at: u64) -> Action {
+        let stopped = |key: String| {
+            self.records.get(&key).is_some_and(|stored| {
+                let suspended = match &stored.record {
+                    Record::Client(client) => client.suspended,
+                    Record::InteractiveClient(client) => client.suspended,
+                    Record::User(user) => user.suspended,
+                    _ => false,
+                };
+                suspended && stored.changed_at > decided_at
+            })
+        };
+        match &mut action {
+            Action::PutClient(client) => client.suspended |= stopped(format!("client/{}", client.id)),
+            Action::PutInteractiveClient(client, _) => client.suspended |= stopped(format!("client/{}", client.id)),
+            Action::Invite(user, ..) => user.suspended |= stopped(format!("user/{}", user.sub)),
+            _ => {}
+        }
+        action
     }
 
     fn take_effect(&mut self, index: u64, action: &Action, salt: &[u8; 32]) {

@@ -21,8 +21,11 @@ use quorate_tlog::hash::sha256;
 
 /// How long a stopped token is remembered: longer than any token lives, milliseconds.
 pub const TOKEN_MEMORY_MS: u64 = 25 * 3_600_000;
-/// How long a stopped session is remembered: longer than any session lives, milliseconds.
-pub const SESSION_MEMORY_MS: u64 = 10 * 3_600_000;
+/// How long a stopped session is remembered: longer than a token lives that was issued when the session ended, milliseconds.
+pub const SESSION_MEMORY_MS: u64 = 34 * 3_600_000;
+
+/// Length of a session identifier: 16 bytes in base64url.
+const SID_LENGTH: usize = 22;
 
 /// What a person signs: the opening of the leaf of the token that is stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -92,7 +95,10 @@ impl RevocationStatement {
                     Some(jti) => Some(jti?),
                     None => None,
                 },
-                sid: claims.text("sid").map(str::to_owned),
+                sid: match claims.text("sid") {
+                    Some(sid) if sid.len() > SID_LENGTH => return None,
+                    sid => sid.map(str::to_owned),
+                },
             })
         };
         read().ok_or(Refusal::WrongRevocation)
@@ -136,5 +142,5 @@ pub(crate) fn of_reused_code(
     } else {
         Jti::of_passkey(identity, grant)
     };
-    Ok(Stopped::Token(Array(*jti.as_bytes())))
+    Ok(Stopped::Code(Array(*jti.as_bytes())))
 }

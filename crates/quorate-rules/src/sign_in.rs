@@ -232,9 +232,6 @@ fn by_session(
     if tapped.session != Some(key) {
         return Err(Refusal::SessionExpired);
     }
-    if registry.is_stopped(&Stopped::Session(sid(&key))) {
-        return Err(Refusal::SessionRevoked);
-    }
     if !PublicJwk::P256(Array(key)).verify(&authorization.session_message(), &signature.0) {
         return Err(Refusal::BadSignature);
     }
@@ -242,6 +239,9 @@ fn by_session(
     let tap_anchor_ms = past.older(&tapped.anchor, &log.origin, &log.key)?;
     // What the user is and which passkeys count is read now, so a change since the new grant's own anchor is what must be fresh.
     let user = owner(registry, &tapped, &tap.assertion, &authorization.anchor)?;
+    if registry.is_stopped(&Stopped::Session(user.sub.clone(), sid(&key))) {
+        return Err(Refusal::SessionRevoked);
+    }
     let tapped_ms = tapped.issued_s.saturating_mul(1000);
     let until = |dies_ms, late| Window {
         earliest_ms: tap_anchor_ms,
@@ -391,6 +391,7 @@ impl Authorized {
             lifetime_s: client.token_lifetime_s,
             jti: self.jti,
             window,
+            identifier_dies_ms: self.window.dies_ms,
             evidence_digest: evidence.digest(),
             client_tag_key,
             behind: Behind::Person(Box::new(PersonBehind {

@@ -117,8 +117,17 @@ async function decide(page, context) {
   await new SignIn(page, context).run();
 }
 
+/** Refusals that are about the session itself. Any other is about the request, which any site may have written. */
+const ENDS_SESSION = new Set([
+  "session_expired",
+  "session_revoked",
+  "credential_revoked",
+  "unknown_credential",
+  "user_suspended",
+]);
+
 /**
- * Whether the session key's signature was accepted. One that the gateway refuses is of no more use.
+ * Whether the session key's signature was accepted.
  * @param {Page} page
  * @param {import("./sign_in.js").Context} context
  * @param {import("./session.js").Session} session
@@ -129,8 +138,8 @@ async function signInSilently(page, { gateway, client, request, freshAnchor }, s
     await submitSession(gateway, attempt, session);
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error;
-    if (!error.isPassing) await forgetSession();
-    else if (request.prompt.has("none"))
+    if (ENDS_SESSION.has(error.refusal ?? "")) await forgetSession();
+    else if (error.isPassing && request.prompt.has("none"))
       throw new ReturnedError("temporarily_unavailable", "too few custodians answer");
     return false;
   }

@@ -243,6 +243,7 @@ fn judged_early(
         secret,
         leaves,
         traceparent,
+        shown: false,
     })
 }
 

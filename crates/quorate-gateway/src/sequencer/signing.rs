@@ -29,8 +29,6 @@ enum Attempt<T> {
     Without(BTreeSet<u16>),
     /// These lacked the parent and have it now; the same set may try again.
     Again,
-    /// The view is lost.
-    ViewLost,
 }
 
 impl Sequencer {
@@ -54,7 +52,6 @@ impl Sequencer {
                     continue;
                 }
                 Attempt::Again => continue,
-                Attempt::ViewLost => return Err(Ended::ViewLost),
             };
             if !certified_once {
                 certified_once = true;
@@ -75,7 +72,6 @@ impl Sequencer {
                 }
                 Attempt::Without(more) => out.extend(more),
                 Attempt::Again => {}
-                Attempt::ViewLost => return Err(Ended::ViewLost),
             }
         }
         // A head that some have voted for and nobody certified blocks this view; one that is certified does not.
@@ -105,7 +101,7 @@ impl Sequencer {
         (Duration::from_micros(slowest.unwrap_or(0)) * SLACK).clamp(TRIP.0, TRIP.1)
     }
 
-    async fn collect_votes(&self, proposed: Proposed, batch: &Batch) -> Attempt<Certified> {
+    async fn collect_votes(&mut self, proposed: Proposed, batch: &Batch) -> Attempt<Certified> {
         let batch_parent = batch.parent();
         let signers = proposed.signers().to_vec();
         let bodies = bodies(&proposed);
@@ -123,17 +119,21 @@ impl Sequencer {
             match error {
                 AskError::Refused {
                     refusal:
-                        Refusal::LowerView
+                        refusal @ (Refusal::LowerView
                         | Refusal::NewViewMissing
                         | Refusal::NewViewHidesHigher
                         | Refusal::ParentBelowLock
-                        | Refusal::ConflictingHead,
+                        | Refusal::ConflictingHead),
                     custodian,
                     view,
                 } => {
+                    // Its word alone: were it enough to end the batch, one custodian could end every one, and use the evidence in it.
                     self.note_view(custodian, view);
-                    tracing::warn!(custodian, %error, "the view is lost");
-                    return Attempt::ViewLost;
+                    tracing::warn!(custodian, %error, "the view is contested");
+                    self.custodians
+                        .note(custodian, |known| known.refused = Some((refusal, clock::now_ms())));
+                    self.contested = true;
+                    out.insert(custodian);
                 }
                 AskError::Refused {
                     refusal: Refusal::ParentUnknown,
@@ -191,7 +191,6 @@ impl Sequencer {
                     Err(misbehaved) => drop(out.insert(blame(&misbehaved))),
                 }
             }
-            let mut deposed = false;
             for error in &failures {
                 if let AskError::Refused {
                     refusal: Refusal::LowerView,
@@ -200,11 +199,8 @@ impl Sequencer {
                 } = error
                 {
                     self.note_view(*custodian, *view);
-                    deposed = true;
+                    self.contested = true;
                 }
-            }
-            if deposed {
-                return Ok(Attempt::ViewLost);
             }
             if !out.is_empty() {
                 return Ok(Attempt::Without(out));

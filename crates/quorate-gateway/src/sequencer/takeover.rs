@@ -107,6 +107,8 @@ impl Sequencer {
         highest: Option<&QuorumCertificate>,
         holders: &[(u16, Option<QuorumCertificate>)],
     ) -> Result<(), Ended> {
+        // What another process of this gateway proposed before it died.
+        self.coordinator.note_shown(self.ledger.tail_identifiers()?);
         let (tip, _) = self.ledger.certified();
         let Some(certificate) = highest else {
             if tip.head().size > 0 {

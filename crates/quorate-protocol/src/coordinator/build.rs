@@ -51,6 +51,8 @@ pub struct TokenOrder {
     pub judged: Option<(Hash, Grant)>,
     /// W3C trace context of the request.
     pub traceparent: Option<String>,
+    /// It was in a batch that came to nothing, and its sender has waited since.
+    pub shown: bool,
 }
 
 impl TokenOrder {
@@ -62,6 +64,7 @@ impl TokenOrder {
             leaves: BTreeMap::new(),
             judged: None,
             traceparent: None,
+            shown: false,
         }
     }
 }
@@ -75,6 +78,7 @@ struct Builder<'a> {
     secrets: BTreeMap<u64, PresentedSecret>,
     in_batch: Seen,
     seen: &'a Seen,
+    shown: &'a Seen,
 }
 
 impl Coordinator {
@@ -137,6 +141,7 @@ impl Coordinator {
             secrets: BTreeMap::new(),
             in_batch: Seen::default(),
             seen: &self.seen,
+            shown: &self.shown,
         }
     }
 
@@ -188,7 +193,8 @@ impl Builder<'_> {
         let at = self.extension.position(self.log, self.time_ms);
         let grant = self.grant(order, &at)?;
         let jti = grant.jti();
-        if self.seen.index_of(&jti).is_some() || self.in_batch.index_of(&jti).is_some() {
+        let copied = self.shown.index_of(&jti).is_some() && !order.shown;
+        if copied || self.seen.index_of(&jti).is_some() || self.in_batch.index_of(&jti).is_some() {
             return Err(Refusal::Replayed);
         }
         let header = self

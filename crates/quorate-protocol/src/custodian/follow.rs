@@ -35,15 +35,19 @@ impl Custodian {
         let tip = batch::follow(&base, &self.committee, &message.entries)?;
         check_prefix(&tip, certificate, &message.consistency)?;
         let off_branch = self.votes_off(&base, &message.entries)?;
-        self.adopt(base, tip, message)?;
+        let held = self.held(&base, &message.entries)?;
+        self.adopt(base, tip, held, message)?;
         if let (true, Some(vote)) = (off_branch, &mut self.last_vote) {
             vote.dropped = true;
         }
         let mut entries: Vec<LogEntry> = message.entries.iter().cloned().map(LogEntry::for_others).collect();
         note_heads(message.from, &mut entries, self.certified.heads());
         let mut change = self.state_change();
-        change.truncate_from = Some(message.from);
-        change.entries = encoded(message.from, &entries);
+        let news = held
+            .checked_sub(message.from)
+            .and_then(|count| usize::try_from(count).ok());
+        change.truncate_from = Some(held);
+        change.entries = encoded(held, entries.get(news.unwrap_or(0)..).unwrap_or_default());
         Ok(Step::new(change, self.status()))
     }
 
@@ -66,11 +70,26 @@ impl Custodian {
         }
     }
 
-    fn adopt(&mut self, base: Tip, tip: Tip, message: &Follow) -> Result<(), Refusal> {
+    /// Size of the newest own head that these entries lead through, or of the base. What is held below it stays as it is: a custodian
+    /// that judged evidence itself knows its identifier, and nobody makes it forget one by sending the bare leaf.
+    fn held(&self, base: &Tip, entries: &[LogEntry]) -> Result<u64, Refusal> {
+        let size = base.head().size;
+        for own in self.tentative.iter().chain([&self.certified]) {
+            let count = own.head().size.checked_sub(size);
+            let through = count.and_then(|count| entries.get(..usize::try_from(count).ok()?));
+            if let Some(through) = through.filter(|through| !through.is_empty())
+                && batch::follow(base, &self.committee, through)?.head() == own.head()
+            {
+                return Ok(own.head().size);
+            }
+        }
+        Ok(size)
+    }
+
+    fn adopt(&mut self, base: Tip, tip: Tip, held: u64, message: &Follow) -> Result<(), Refusal> {
         self.remember_votes(&message.certificate);
         let complete = tip.head() == message.certificate.head;
-        let size = base.head().size;
-        self.seen.truncate(size);
+        self.seen.truncate(held);
         self.tentative = None;
         self.attempts.clear();
         if complete && message.certificate.rank() > self.lock_rank() {

@@ -244,8 +244,10 @@ impl<'a> Four<'a> {
     pub fn follow(&mut self, number: u16, from: u64) {
         let certificate = self.coordinator.certificate().unwrap().clone();
         let limit = certificate.head.size - from;
-        let entries = (from..from + limit)
-            .map(|index| LogEntry::from_canonical(&self.disks[0].entries[&index]).unwrap())
+        let last = from + limit - 1;
+        let disk = self.disks.iter().find(|disk| disk.entries.contains_key(&last)).unwrap();
+        let entries = (from..=last)
+            .map(|index| LogEntry::from_canonical(&disk.entries[&index]).unwrap())
             .map(LogEntry::for_others)
             .collect();
         let follow = Follow {

@@ -29,6 +29,7 @@ use quorate_rules::{
     name::{ClientId, DisplayName, Email, GroupName, Issuer, Label, Scope, Subject, Username},
     person::{
         ApplicationType, ClientAuthentication, ClientPrivateRecord, InteractiveClientRecord, Pkce, Stopped, UserRecord,
+        credential_digest,
     },
     redirect::RedirectUri,
     revocation::{RevocationBody, RevocationStatement},
@@ -490,7 +491,10 @@ fn the_owner_stops_a_token_and_its_session_and_nobody_elses() {
     ada.complete(&[order]);
     let registry = ada.four.coordinator.tip().registry();
     let jti = quorate_rules::Jti::parse(tokens[0].1.text("jti").unwrap()).unwrap();
-    assert!(registry.is_stopped(&Stopped::Token(Array(*jti.as_bytes()))));
+    assert!(registry.is_token_stopped(&user().sub, &jti, None));
+    // A leaf says what it likes where its evidence was refused: an identifier alone stops nobody else's.
+    let (eve, sid) = (Subject::from_random([2; 16]), tokens[0].1.text("sid"));
+    assert!(sid.is_some() && !registry.is_token_stopped(&eve, &jti, sid));
     let order = signed(&ada, &statement);
     let batch = ada.four.coordinator.build(&[order], ada.four.now_ms, &mut ada.four.rng);
     assert_eq!(batch.refused, [(0, Refusal::AlreadyRevoked)]);
@@ -517,7 +521,7 @@ fn the_owner_stops_a_token_and_its_session_and_nobody_elses() {
             .coordinator
             .tip()
             .registry()
-            .is_stopped(&Stopped::Token(Array(*jti.as_bytes())))
+            .is_token_stopped(&user().sub, &jti, None)
     );
 }
 
@@ -546,8 +550,18 @@ fn a_code_that_comes_back_stops_its_own_tokens_and_no_others() {
             .coordinator
             .tip()
             .registry()
-            .is_stopped(&Stopped::Token(Array(*jti.as_bytes())))
+            .is_stopped(&Stopped::Code(Array(*jti.as_bytes())))
     );
+}
+
+/// A DPoP proof for the token endpoint.
+fn proof(signer: &SigningKey, typ: &str, issued_ms: u64) -> String {
+    let public = PublicJwk::Ed25519(Array(signer.verifying_key().to_bytes()));
+    let jwk: serde_json::Value = serde_json::from_str(&public.to_json()).unwrap();
+    let header = serde_json::json!({ "typ": typ, "alg": "EdDSA", "jwk": jwk });
+    let claims = serde_json::json!({ "htm": "POST", "htu": "https://gw/token", "jti": "j", "iat": issued_ms / 1000 });
+    let input = format!("{}.{}", B64.encode(header.to_string()), B64.encode(claims.to_string()));
+    format!("{input}.{}", B64.encode(signer.sign(input.as_bytes()).to_bytes()))
 }
 
 #[test]
@@ -555,15 +569,6 @@ fn a_dpop_bound_grant_takes_a_fresh_proof_by_its_key_alone() {
     let mut ada = Ada::enrolled();
     let key = SigningKey::from_bytes(&[8; 32]);
     let jwk = PublicJwk::Ed25519(Array(key.verifying_key().to_bytes()));
-    let proof = |signer: &SigningKey, typ: &str, issued_ms: u64| {
-        let public = PublicJwk::Ed25519(Array(signer.verifying_key().to_bytes()));
-        let jwk: serde_json::Value = serde_json::from_str(&public.to_json()).unwrap();
-        let header = serde_json::json!({ "typ": typ, "alg": "EdDSA", "jwk": jwk });
-        let claims =
-            serde_json::json!({ "htm": "POST", "htu": "https://gw/token", "jti": "j", "iat": issued_ms / 1000 });
-        let input = format!("{}.{}", B64.encode(header.to_string()), B64.encode(claims.to_string()));
-        format!("{input}.{}", B64.encode(signer.sign(input.as_bytes()).to_bytes()))
-    };
     let with = |ada: &mut Ada, proof: Option<String>| {
         let (mut grant, code) = ada.grant();
         grant.dpop_jkt = Some(jwk.thumbprint());
@@ -624,4 +629,142 @@ fn a_restarted_custodian_knows_anchors_and_used_codes() {
         let voted = ada.four.propose(number, proposed.message()).unwrap();
         assert!(voted.refused.iter().all(|(_, code)| code == Refusal::Replayed.code()) && voted.refused.len() == 2);
     }
+}
+
+/// A gateway that forgot brings this evidence; every one of these custodians refuses it.
+fn replayed(ada: &mut Ada, evidence: Evidence, asked: &[u16]) {
+    ada.four.enter_view();
+    let order = ada.order(evidence);
+    let batch = ada.four.build(order);
+    let proposed = ada.four.coordinator.propose(&batch, 0, &[1, 2, 3]);
+    for number in asked {
+        let voted = ada.four.propose(*number, proposed.message()).unwrap();
+        let replayed = |(_, code): &(u64, String)| code == Refusal::Replayed.code();
+        assert!(
+            voted.refused.len() == 2 && voted.refused.iter().all(replayed),
+            "custodian {number}: {:?}",
+            voted.refused
+        );
+    }
+}
+
+#[test]
+fn a_code_is_spent_as_long_as_it_lives_also_for_whoever_brings_a_newer_proof() {
+    let mut ada = Ada::enrolled();
+    let key = SigningKey::from_bytes(&[8; 32]);
+    let (mut grant, code) = ada.grant();
+    grant.dpop_jkt = Some(PublicJwk::Ed25519(Array(key.verifying_key().to_bytes())).thumbprint());
+    let Evidence::SignIn(sign_in, mut redemption) = ada.by_tap((&grant, code)) else {
+        unreachable!("a person")
+    };
+    redemption.dpop = Some(proof(&key, "dpop+jwt", ada.four.now_ms));
+    ada.issued(Evidence::SignIn(sign_in.clone(), redemption.clone()));
+
+    // The first proof is dead and swept, the sign-in is not.
+    ada.four.now_ms += 150_000;
+    ada.tick();
+    redemption.dpop = Some(proof(&key, "dpop+jwt", ada.four.now_ms));
+    replayed(&mut ada, Evidence::SignIn(sign_in, redemption), &[1, 2, 3]);
+}
+
+#[test]
+fn nobody_makes_a_custodian_forget_a_code_by_sending_it_the_bare_leaf() {
+    let mut ada = Ada::enrolled();
+    let (grant, code) = ada.grant();
+    let used = ada.by_tap((&grant, code));
+    let first = ada.four.coordinator.tip().head().size;
+    ada.issued(used.clone());
+    // The next head is certified without custodian 1, who then gets both batches at once.
+    ada.four.now_ms += 30_000;
+    let batch = ada.four.build(Order::Tick);
+    let proposed = ada.four.coordinator.propose(&batch, 0, &[2, 3, 4]);
+    let certified = ada.four.certify(proposed);
+    ada.four.coordinator.advance(&batch, certified.certificate);
+    ada.four.follow(1, first);
+    assert_eq!(ada.four.custodian(1).certified().head(), batch.head());
+    replayed(&mut ada, used.clone(), &[1]);
+
+    let restarted = {
+        let four = &mut ada.four;
+        four.parties.start(1, &mut four.disks[0], &mut four.rng)
+    };
+    *ada.four.custodian(1) = restarted;
+    ada.four.join();
+    replayed(&mut ada, used, &[1]);
+}
+
+#[test]
+fn evidence_of_a_batch_that_came_to_nothing_is_good_for_whoever_sent_it_and_nobody_else() {
+    let mut ada = Ada::enrolled();
+    let (grant, code) = ada.grant();
+    let order = ada.order(ada.by_tap((&grant, code)));
+    let batch = ada.four.build(order.clone());
+    let proposed = ada.four.coordinator.propose(&batch, 0, &[1, 2, 3]);
+    for number in [1, 2, 3] {
+        assert!(ada.four.propose(number, proposed.message()).unwrap().refused.is_empty());
+    }
+    // The batch is broken: who has seen the code now brings it to the gateway itself.
+    let identifiers: Vec<_> = batch.identifiers().map(|(_, jti, dies_ms)| (jti, dies_ms)).collect();
+    assert_eq!(identifiers.len(), 1);
+    ada.four.coordinator.note_shown(identifiers);
+    ada.four.enter_view();
+    let now_ms = ada.four.now_ms;
+    let copied = ada.four.coordinator.build(&[order.clone()], now_ms, &mut ada.four.rng);
+    assert_eq!(copied.refused, [(0, Refusal::Replayed)]);
+
+    // The sender has waited. That the custodians voted for it at another place is no replay.
+    let Order::Token(mut waited) = order else {
+        unreachable!("a token")
+    };
+    waited.shown = true;
+    let (grant, code) = ada.grant();
+    let other = ada.order(ada.by_tap((&grant, code)));
+    let signed = ada.complete(&[other, Order::Token(waited)]);
+    assert_eq!(signed.tokens.len(), 4, "{:?}", signed.refused);
+}
+
+#[test]
+fn who_lost_every_passkey_is_invited_anew_and_who_has_one_keeps_the_tag_key() {
+    let mut ada = Ada::enrolled();
+    let invited = |ada: &mut Ada, seed: u8, passkey: &Passkey, tag: [u8; 32]| {
+        let seed = SigningKey::from_bytes(&[seed; 32]);
+        let key = Array(seed.verifying_key().to_bytes());
+        let expires_ms = ada.four.now_ms + 3_600_000;
+        ada.decide(Action::Invite(user(), key, expires_ms));
+        ada.tick();
+        let statement = EnrolmentStatement {
+            version: 1,
+            issuer: issuer(),
+            invitation: Some(key),
+            by: None,
+            credential_id: passkey.id(),
+            key: passkey.key(),
+            user_key: TagKey::new(tag),
+            label: Label::new("phone").unwrap(),
+            anchor: ada.anchor,
+        };
+        Order::Enrolment(EnrolmentBody {
+            seed_signature: Some(Array(seed.sign(&statement.message()).to_bytes())),
+            tap: None,
+            credential: passkey.answer(&statement.challenge()),
+            statement: Bytes(statement.to_canonical()),
+        })
+    };
+    let phone = Passkey::new(&issuer(), b"ada's phone");
+    let order = invited(&mut ada, 7, &phone, [9; 32]);
+    let batch = ada.four.coordinator.build(&[order], ada.four.now_ms, &mut ada.four.rng);
+    assert_eq!(
+        batch.refused,
+        [(0, Refusal::WrongEnrolment)],
+        "the laptop still finds its tokens by the old key"
+    );
+
+    let laptop = credential_digest(&ada.passkey.id());
+    ada.decide(Action::StopPasskey(Array(*laptop.as_bytes())));
+    let order = invited(&mut ada, 8, &phone, [9; 32]);
+    ada.complete(&[order]);
+    ada.tick();
+    ada.passkey = phone;
+    let (grant, code) = ada.grant();
+    assert_eq!(ada.issued(ada.by_tap((&grant, code))).len(), 2);
 }

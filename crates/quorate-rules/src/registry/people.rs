@@ -5,6 +5,7 @@ use crate::{
     Refusal,
     cbor::{Array, Bytes, Canonical},
     enrolment::{Enroller, EnrolmentBody, EnrolmentStatement},
+    grant::Jti,
     name::{ClientId, Subject},
     person::{
         ClientAuthentication, ClientPrivateRecord, CredentialRecord, InteractiveClientRecord, InvitationRecord,
@@ -103,7 +104,7 @@ impl Registry {
         let statement = body.read_statement()?;
         let sub = self.check_enrolment(&body, &statement, entry.time_ms)?;
         let user = self.user(&sub).ok_or(Refusal::UnknownInvitation)?;
-        if user.tag_key.is_none() {
+        if user.tag_key.as_ref() != Some(&statement.user_key) {
             let known = UserRecord {
                 tag_key: Some(statement.user_key.clone()),
                 ..user.clone()
@@ -153,11 +154,13 @@ impl Registry {
         };
         let user = self.active_user(sub)?;
         body.verify(statement, by)?;
+        // Only a passkey's page knows the key. Who lost every passkey begins with a new one; tokens of before stay under the old.
+        let starts_anew = statement.invitation.is_some() && self.credentials_of(sub).all(|(known, _)| known.revoked);
         let tag_key_fits = match &user.tag_key {
-            Some(known) => *known == statement.user_key,
-            None => self
+            Some(known) if !starts_anew => *known == statement.user_key,
+            _ => self
                 .users()
-                .all(|other| other.tag_key.as_ref() != Some(&statement.user_key)),
+                .all(|other| other.sub == *sub || other.tag_key.as_ref() != Some(&statement.user_key)),
         };
         if !tag_key_fits {
             return Err(Refusal::WrongEnrolment);
@@ -177,8 +180,8 @@ impl Registry {
         let mut news = false;
         for what in stopped {
             let memory_ms = match &what {
-                Stopped::Token(_) => TOKEN_MEMORY_MS,
-                Stopped::Session(_) => SESSION_MEMORY_MS,
+                Stopped::Code(_) | Stopped::Token(..) => TOKEN_MEMORY_MS,
+                Stopped::Session(..) => SESSION_MEMORY_MS,
             };
             if !self.is_stopped(&what) {
                 news = true;
@@ -214,13 +217,10 @@ impl Registry {
                 if token.sub != credential.sub {
                     return Err(Refusal::WrongRevocation);
                 }
-                let stopped: Vec<_> = token
-                    .jti
-                    .map(Stopped::Token)
-                    .into_iter()
-                    .chain(token.sid.map(Stopped::Session))
-                    .collect();
-                Ok(stopped)
+                let sub = token.sub;
+                let by_jti = token.jti.map(|jti| Stopped::Token(sub.clone(), jti));
+                let by_sid = token.sid.map(|sid| Stopped::Session(sub.clone(), sid));
+                Ok(by_jti.into_iter().chain(by_sid).collect())
             }
         }
     }
@@ -333,6 +333,14 @@ impl Registry {
             Record::Stopped(stopped) => Some(stopped),
             _ => None,
         })
+    }
+
+    /// Whether a person's token was stopped, for itself, with its code or with its session.
+    pub fn is_token_stopped(&self, sub: &Subject, jti: &Jti, sid: Option<&str>) -> bool {
+        let jti = Array(*jti.as_bytes());
+        self.is_stopped(&Stopped::Code(jti))
+            || self.is_stopped(&Stopped::Token(sub.clone(), jti))
+            || sid.is_some_and(|sid| self.is_stopped(&Stopped::Session(sub.clone(), sid.to_owned())))
     }
 
     /// Whether this was stopped.

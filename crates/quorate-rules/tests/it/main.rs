@@ -16,3 +16,4 @@ mod passkey_steps;
 mod passkey_vectors;
 mod people;
 mod tenant;
+mod waiting;

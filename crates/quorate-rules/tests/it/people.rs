@@ -174,7 +174,7 @@ pub fn records() -> Vec<Record> {
             revoked: false,
         }),
         Record::Stopped(StoppedRecord {
-            what: Stopped::Token(Array([1; 32])),
+            what: Stopped::Code(Array([1; 32])),
             until_ms: TIME_MS,
         }),
     ]

@@ -2,17 +2,17 @@
 
 use crate::{
     load::{Load, signal},
-    machine_path::exchange,
+    person::Person,
     system::{QUORATE, System},
 };
 use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
-use quorate::{founding::DEMO_APPLICATION, soft_page::SoftPage, soft_passkey::SoftPasskey};
+use quorate::founding::DEMO_APPLICATION;
 use quorate_custodian::{files, sealed::SealedShares};
 use quorate_protocol::Committee;
-use quorate_rules::{client_secret::SecretPart, name::ClientId, tag::TagKey};
+use quorate_rules::{client_secret::SecretPart, name::ClientId};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -181,53 +181,22 @@ fn no_share_and_no_key_stands_in_a_log_line_a_database_or_anything_published() {
 #[test]
 fn no_client_secret_no_part_of_it_and_no_invitation_is_written_by_any_part() {
     let mut system = System::start();
-    let invited = std::fs::read_to_string(system.layout().invitation()).unwrap();
-    let seed: [u8; 32] = URL_SAFE_NO_PAD
-        .decode(invited.trim().rsplit_once('#').unwrap().1)
-        .unwrap()
-        .try_into()
-        .unwrap();
-    let secret_file = system.layout().client_secret(DEMO_APPLICATION);
-    let secret = std::fs::read_to_string(&secret_file).unwrap();
-    let secret = secret.trim();
-
-    let page = SoftPage::new(&system.issuer, &system.gateway).unwrap();
-    let passkey = SoftPasskey::generate(page.issuer()).unwrap();
-    let redirect_uri = format!("{}/callback", system.layout().tenant().unwrap().demo_url());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let authorised = runtime.unwrap().block_on(async {
-        page.enrol(&seed, &passkey, TagKey::new([7; 32])).await.unwrap();
-        let anchor = page.anchor().await.unwrap();
-        let (grant, authorised) = page.grant(DEMO_APPLICATION, &redirect_uri, "openid", anchor).unwrap();
-        let tap = passkey.answer(&grant.challenge()).unwrap();
-        page.hand_over(&grant, &tap).await.unwrap();
-        authorised
-    });
-    let redeem = |secret: &str| {
-        let credentials = STANDARD.encode(format!("{DEMO_APPLICATION}:{secret}"));
-        let headers = [
-            ("content-type", "application/x-www-form-urlencoded"),
-            ("authorization", &format!("Basic {credentials}")),
-        ];
-        let form = format!(
-            "grant_type=authorization_code&code={}&code_verifier={}&redirect_uri={redirect_uri}",
-            authorised.code, authorised.code_verifier
-        );
-        exchange(&system.gateway, "POST", "/token", &headers, &form).unwrap()
-    };
+    let person = Person::enrol(&system);
+    let secret = person.secret.as_str();
+    let signed_in = person.sign_in();
+    let (status, _) = person.redeem(&signed_in, Some(&secret[1..]));
     assert_eq!(
-        redeem(&secret[1..]).0,
-        401,
-        "a wrong secret is refused, and may be logged no more than a right one"
+        status, 401,
+        "a wrong secret is refused, and logged no more than a right one"
     );
-    let (status, body) = redeem(secret);
+    let (status, body) = person.redeem(&signed_in, Some(secret));
     assert_eq!(status, 200, "{body}");
     system.down();
 
-    let issuer = page.issuer();
+    let issuer = person.page.issuer();
     let client = ClientId::new(DEMO_APPLICATION).unwrap();
     let mut secrets = vec![
-        Secret::new("seed of the invitation".to_owned(), &seed),
+        Secret::new("seed of the invitation".to_owned(), &person.seed),
         Secret::new("client secret".to_owned(), &URL_SAFE_NO_PAD.decode(secret).unwrap()),
     ];
     secrets.extend((1..=4).map(|number| {
@@ -236,7 +205,10 @@ fn no_client_secret_no_part_of_it_and_no_invitation_is_written_by_any_part() {
     }));
     let mut written = Vec::new();
     files_below(&system.layout_dir(), &mut written);
-    let own = [secret_file, system.layout().invitation()];
+    let own = [
+        system.layout().client_secret(DEMO_APPLICATION),
+        system.layout().invitation(),
+    ];
     let kept = found(&secrets, &own);
     assert_eq!(
         kept.len(),
