@@ -36,6 +36,10 @@ impl Drop for Turn {
 pub struct System {
     pub issuer: String,
     pub gateway: String,
+    /// The demonstration's relying party.
+    pub demo: String,
+    /// Link of the first person's invitation; empty once that person has a passkey.
+    pub invitation: String,
     port: u16,
     up: Option<Child>,
     directory: tempfile::TempDir,
@@ -55,6 +59,8 @@ impl System {
         Self {
             issuer: String::new(),
             gateway: String::new(),
+            demo: String::new(),
+            invitation: String::new(),
             port,
             up: None,
             directory,
@@ -80,6 +86,8 @@ impl System {
             .unwrap_or_else(|_| panic!("up was not ready but said {line:?}; logs: {}", self.logs()));
         self.issuer = ready["issuer"].as_str().expect("issuer").to_owned();
         self.gateway = ready["gateway"].as_str().expect("gateway").to_owned();
+        self.demo = ready["demo"].as_str().expect("demo").to_owned();
+        self.invitation = ready["invitation"].as_str().unwrap_or_default().to_owned();
         self.up = Some(child);
     }
 
