@@ -9,7 +9,7 @@ import { SignJWT, importJWK } from "jose";
 import { appOfTests } from "./app.js";
 import { claimsOf, token, tokensAtOnce, userinfo } from "./gateway.js";
 import { RelyingParty } from "./relying_party.js";
-import { DATA_DIR, ISSUER } from "./system.js";
+import { DATA_DIR, ISSUER, withoutQuorum } from "./system.js";
 import { check } from "./window.js";
 
 const app = appOfTests();
@@ -49,13 +49,24 @@ check("of 64 redemptions at once one succeeds, and its token works", async (wind
   await window.enrol("parallel");
   const party = await RelyingParty.register(app, "none");
   const form = await party.code(window);
-  const answers = await tokensAtOnce(form, 64);
+  // Nobody signs until all others were answered: however busy the machine is, they come while the first one is under way.
+  const answers = await withoutQuorum(async (resume) => {
+    let waiting = 64;
+    const asked = await tokensAtOnce(form, waiting);
+    const counted = asked.map(async (answer) => {
+      const told = await answer;
+      waiting -= 1;
+      if (waiting === 1) resume();
+      return told;
+    });
+    return Promise.all(counted);
+  });
   const [won, ...others] = answers.filter(({ status }) => status === 200);
   assert.ok(won !== undefined && others.length === 0, JSON.stringify(answers));
   for (const { status, body } of answers.filter((answer) => answer !== won))
     assert.deepEqual([status, body.error], [400, "invalid_grant"]);
   const { status, body } = await userinfo(won.body.access_token);
-  assert.equal(status, 200, JSON.stringify([body, answers.map((answer) => answer.body.error_description)]));
+  assert.equal(status, 200, JSON.stringify(body));
 });
 
 check("a code is for one verifier, one client and one address, and a wrong try costs nothing", async (window) => {

@@ -43,7 +43,7 @@ export function indexOf(jwt) {
  * request waits for the answer to another.
  * @param {Record<string, string>} form
  * @param {number} count
- * @returns {Promise<{ status: number, body: any }[]>}
+ * @returns {Promise<Promise<{ status: number, body: any }>[]>} the answers, each as it comes
  */
 export async function tokensAtOnce(form, count) {
   const { hostname, port } = new URL(GATEWAY);
@@ -71,5 +71,5 @@ export async function tokensAtOnce(form, count) {
     return { status: Number(headers.split(" ")[1]), body: JSON.parse(text) };
   });
   for (const socket of sockets) socket.write(body.slice(-1));
-  return Promise.all(answers);
+  return answers;
 }

@@ -47,17 +47,18 @@ for (const [look, options] of Object.entries(LOOKS)) {
       await window.visit((await party.begin({ client_id: "nobody" })).url);
       await page.getByRole("alert").waitFor();
       await shoot("authorize-error");
-      await party.signIn(window).catch(async () => undefined);
-      await window.touch(true);
+      const begun = await party.begin();
+      await window.visit(begun.url);
+      const { url } = await window.arrivalOf(app, () => page.locator("button.primary").click());
+      await party.redeem(url, begun);
 
       await window.visit(`${ISSUER}/account`);
       await page.getByRole("button").first().waitFor();
       await shoot("account-sign-in");
       await page.getByRole("button").first().click();
-      await page.getByRole("button").nth(1).waitFor();
       await page.waitForURL(/\/authorize\?/);
       await page.locator("button.primary").click();
-      await page.locator("section[aria-labelledby=tokens] .card").first().waitFor();
+      await page.locator("section[aria-labelledby=tokens] .card").nth(1).waitFor();
       await page.locator("progress").waitFor({ state: "hidden" });
       await page.locator("section[aria-labelledby=tokens] summary").first().click();
       await shoot("account");

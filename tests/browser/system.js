@@ -1,6 +1,7 @@
 // The running system under test, as `quorate up` announced it, and the commands with which its administrator changes it.
 
 import { execFile } from "node:child_process";
+import { readFile } from "node:fs/promises";
 import { promisify } from "node:util";
 
 const run = promisify(execFile);
@@ -63,6 +64,26 @@ export async function invite(stem) {
 }
 
 /** @typedef {Awaited<ReturnType<typeof invite>>} Person */
+
+/**
+ * Does something while too few custodians run to sign; they stand still and lose nothing.
+ * @template T
+ * @param {(resume: () => void) => Promise<T>} act calls `resume` once they may go on
+ */
+export async function withoutQuorum(act) {
+  const { processes } = JSON.parse(await readFile(`${DATA_DIR}/run.json`, "utf8"));
+  const stopped = ["custodian-3", "custodian-4"].map((name) => /** @type {number} */ (processes[name]));
+  const signal = (/** @type {NodeJS.Signals} */ name) => stopped.forEach((id) => process.kill(id, name));
+  signal("SIGSTOP");
+  // Whatever happens, they do not stand still for the tests that follow.
+  const deadline = setTimeout(() => signal("SIGCONT"), 10_000);
+  try {
+    return await act(() => signal("SIGCONT"));
+  } finally {
+    clearTimeout(deadline);
+    signal("SIGCONT");
+  }
+}
 
 /**
  * Registers an application.
