@@ -173,6 +173,25 @@ check("`resource` gives a token for that audience, which userinfo does not take"
   assert.equal((await window.arrivalAfter(app, begun.url)).parameters.get("error"), "invalid_target");
 });
 
+check("openid-client with DPoP: the token is of use to the holder of the key alone", async (window) => {
+  const person = await window.enrol("dpop");
+  const party = await RelyingParty.register(app, "client_secret_basic");
+  const DPoP = oidc.getDPoPHandle(party.config, await oidc.randomDPoPKeyPair("ES256"));
+  const begun = await party.begin({ dpop_jkt: await DPoP.calculateThumbprint() });
+  const { url } = await window.arrivalByTap(app, begun.url);
+  const checks = { ...begun, idTokenExpected: true };
+  // Without a proof, or with one of another key, the code is worth nothing (RFC 9449 §10).
+  await assert.rejects(oidc.authorizationCodeGrant(party.config, url, checks));
+  const other = oidc.getDPoPHandle(party.config, await oidc.randomDPoPKeyPair("ES256"));
+  await assert.rejects(oidc.authorizationCodeGrant(party.config, url, checks, undefined, { DPoP: other }));
+  const tokens = await oidc.authorizationCodeGrant(party.config, url, checks, undefined, { DPoP });
+  assert.equal(tokens.token_type, "dpop");
+  const info = await oidc.fetchUserInfo(party.config, tokens.access_token, person.sub, { DPoP });
+  assert.deepEqual(info, claimsOfPerson(person));
+  await assert.rejects(oidc.fetchUserInfo(party.config, tokens.access_token, person.sub, { DPoP: other }));
+  assert.equal((await userinfo(tokens.access_token)).status, 401, "as a bearer token");
+});
+
 check("oidc-client-ts, in a page of its own origin", async (window) => {
   const person = await window.enrol("spa");
   const id = freshName("spa");
