@@ -58,6 +58,23 @@ check("a request can be posted: the site answers 303 with the page of the same r
   assert.ok((await party.redeem(url, begun)).access_token);
 });
 
+check("signing out can be posted, too", async (window) => {
+  await window.enrol("leaver");
+  const party = await RelyingParty.register(app, "none", "--silent");
+  const { id_token: hint = "" } = await party.signIn(window);
+  // RP-Initiated Logout 1.0 §2 has both methods.
+  app.files.set("/leave.html", {
+    type: "text/html",
+    body: `<!doctype html><html lang="en"><title>Form</title><form method="post" action="${ISSUER}/logout">
+      <input type="hidden" name="id_token_hint" value="${hint}"><input type="hidden" name="state" value="gone">
+      <input type="hidden" name="post_logout_redirect_uri" value="${app.bye}"><button>Leave</button></form>`,
+  });
+  await window.visit(`${app.origin}/leave.html`);
+  const { url } = await window.arrivalOf(app, () => window.press("Leave"));
+  assert.equal(url.href, `${app.bye}?state=gone`);
+  assert.equal((await answerTo(window, party, { prompt: "none" })).parameters.get("error"), "login_required");
+});
+
 check("a session answers where the client allows it, and says so", async (window) => {
   const person = await window.enrol("session");
   const party = await RelyingParty.register(app, "none", "--silent");
