@@ -92,7 +92,8 @@ impl Codes {
     /// Marks a code as being redeemed, until the mark is dropped; none if it is marked already.
     pub fn redeem(&self, code_hash: [u8; 32]) -> Option<InFlight<'_>> {
         let new = self.marks().insert(code_hash);
-        new.then_some(InFlight { codes: self, code_hash })
+        // Made only where the mark is new: the drop of one that was not handed out would take away the first one's mark.
+        new.then(|| InFlight { codes: self, code_hash })
     }
 
     fn marks(&self) -> std::sync::MutexGuard<'_, HashSet<[u8; 32]>> {
@@ -176,7 +177,10 @@ mod tests {
         assert!(codes.find(&[1; 32]).unwrap().unwrap() == sign_in(1));
         assert!(codes.find(&[2; 32]).unwrap().is_none());
         let mark = codes.redeem([1; 32]).unwrap();
-        assert!(codes.redeem([1; 32]).is_none());
+        // A try in vain leaves the mark where it is.
+        for _ in 0..2 {
+            assert!(codes.redeem([1; 32]).is_none());
+        }
         drop(mark);
         assert!(codes.redeem([1; 32]).is_some());
     }

@@ -117,9 +117,11 @@ pub fn configure(layout: &Layout, tenant: &TenantFile, link_of: impl Fn(u16) -> 
     let port = |offset: u16| tenant.port.checked_add(offset).context("--port is too high");
     let gateway = format!(
         "name = \"{GATEWAY}\"\ngenesis = \"genesis.cbor\"\nlink_key = \"link.key\"\nstore = \"gateway.redb\"\n\
-         public = \"public\"\nlisten = \"127.0.0.1:{}\"\nlink = \"127.0.0.1:{}\"\n",
+         public = \"public\"\nlisten = \"127.0.0.1:{}\"\nlink = \"127.0.0.1:{}\"\nurl = \"{}\"\n",
         port(1)?,
-        port(2)?
+        port(2)?,
+        // As discovery names it: DPoP proofs say where they were sent (RFC 9449 §4.2).
+        tenant.gateway
     );
     file::write_whole(
         &layout.gateway().join("gateway.toml"),

@@ -1,5 +1,5 @@
 //! Serving a directory as the issuer site, as `up` does: static files with their headers, and the one thing that a static host cannot do —
-//! an authorization request by POST is answered with a redirect to the page.
+//! a request by POST to sign in or out is answered with a redirect to the page.
 
 use super::{derived::DISCOVERY, pages};
 use anyhow::{Context, Result};
@@ -49,11 +49,13 @@ pub fn gateway_of(dir: &Path) -> Result<String> {
 }
 
 async fn answer(State(site): State<Arc<Site>>, method: Method, uri: Uri, body: Bytes) -> Response {
-    if method == Method::POST && uri.path() == "/authorize" {
-        return redirect(&body);
+    let takes_forms = FORMS.contains(&uri.path());
+    if method == Method::POST && takes_forms {
+        return redirect(uri.path(), &body);
     }
     if method != Method::GET && method != Method::HEAD {
-        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+        let allowed = if takes_forms { "GET, HEAD, POST" } else { "GET, HEAD" };
+        return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, allowed)]).into_response();
     }
     match find(&site.dir, uri.path()) {
         Some((path, bytes)) => with_headers(&site, &path, bytes),
@@ -61,17 +63,16 @@ async fn answer(State(site): State<Arc<Site>>, method: Method, uri: Uri, body: B
     }
 }
 
-/// OpenID Connect Core §3.1.2.1: authorization requests come by GET or POST. The form becomes the page's own query.
-fn redirect(body: &[u8]) -> Response {
+/// Pages whose requests come by GET or POST: OpenID Connect Core §3.1.2.1, RP-Initiated Logout 1.0 §2.
+const FORMS: [&str; 2] = ["/authorize", "/logout"];
+
+/// The form becomes the page's own query.
+fn redirect(page: &str, body: &[u8]) -> Response {
     let form = std::str::from_utf8(body).ok().filter(|form| form.len() <= MAX_FORM);
-    let location = form.and_then(|form| HeaderValue::from_str(&format!("/authorize?{form}")).ok());
+    let location = form.and_then(|form| HeaderValue::from_str(&format!("{page}?{form}")).ok());
     match location {
         Some(location) => (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response(),
-        None => (
-            StatusCode::BAD_REQUEST,
-            "the authorization request is not a form, or too long\n",
-        )
-            .into_response(),
+        None => (StatusCode::BAD_REQUEST, "the request is not a form, or too long\n").into_response(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 #![expect(unreachable_pub, reason = "modules of one test binary share their items as they are")]
 
+mod browser;
 mod chaos;
 mod committee;
 mod evil_gateway;
@@ -15,6 +16,7 @@ mod person;
 mod processes;
 mod replay;
 mod secrecy;
+mod site;
 mod stock_clients;
 mod system;
 #[path = "../../../quorate-protocol/tests/it/written.rs"]

@@ -38,6 +38,10 @@ pub struct System {
     pub gateway: String,
     /// How the parts write log lines.
     pub log_options: Vec<&'static str>,
+    /// The demonstration's relying party.
+    pub demo: String,
+    /// Link of the first person's invitation; empty once that person has a passkey.
+    pub invitation: String,
     port: u16,
     up: Option<Child>,
     directory: tempfile::TempDir,
@@ -58,6 +62,8 @@ impl System {
             issuer: String::new(),
             gateway: String::new(),
             log_options: vec!["--log-level", "info"],
+            demo: String::new(),
+            invitation: String::new(),
             port,
             up: None,
             directory,
@@ -83,6 +89,8 @@ impl System {
             .unwrap_or_else(|_| panic!("up was not ready but said {line:?}; logs: {}", self.logs()));
         self.issuer = ready["issuer"].as_str().expect("issuer").to_owned();
         self.gateway = ready["gateway"].as_str().expect("gateway").to_owned();
+        self.demo = ready["demo"].as_str().expect("demo").to_owned();
+        self.invitation = ready["invitation"].as_str().unwrap_or_default().to_owned();
         self.up = Some(child);
     }
 
