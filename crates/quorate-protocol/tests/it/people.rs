@@ -709,7 +709,10 @@ fn evidence_of_a_batch_that_came_to_nothing_is_good_for_whoever_sent_it_and_nobo
     ada.four.coordinator.note_shown(identifiers);
     ada.four.enter_view();
     let now_ms = ada.four.now_ms;
-    let copied = ada.four.coordinator.build(&[order.clone()], now_ms, &mut ada.four.rng);
+    let copied = ada
+        .four
+        .coordinator
+        .build(std::slice::from_ref(&order), now_ms, &mut ada.four.rng);
     assert_eq!(copied.refused, [(0, Refusal::Replayed)]);
 
     // The sender has waited. That the custodians voted for it at another place is no replay.
