@@ -199,6 +199,21 @@ check("the account page believes no false anchor", async (window) => {
   }
 });
 
+check("an older anchor or checkpoint does not hide a person’s newest tokens", async (window) => {
+  await window.enrol("newest");
+  const older = await (await fetch(`${GATEWAY}/anchor`)).json();
+  const url = `${GATEWAY}/log/1/checkpoint`;
+  const checkpoint = await (await fetch(url)).text();
+  // True, but from before this sign-in: the page's own tokens tell it that the log is longer.
+  await lieAbout(window, "/anchor", () => older);
+  await window.openAccount();
+  await window.page.locator(".card").getByRole("heading", { name: "Your account" }).waitFor();
+  assert.doesNotMatch(await window.text(), /behind what is signed/);
+  await window.page.route(url, (route) => route.fulfill({ body: checkpoint, headers: { "access-control-allow-origin": "*" } }));
+  await window.visit(`${ISSUER}/account`);
+  await window.page.getByText("behind what is signed").waitFor();
+});
+
 check("an enrolment page believes no false invitation", async (window) => {
   const person = await invite("invitee");
   const other = await invite("other");

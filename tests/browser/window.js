@@ -41,6 +41,10 @@ export function check(name, run, options) {
     try {
       await run(window);
       assert.deepEqual(window.complaints, []);
+    } catch (error) {
+      // Whoever reads of it wants to see what the person saw.
+      console.error(`${name}: ${await window.shown()}`);
+      throw error;
     } finally {
       await window.context.close();
     }
@@ -146,10 +150,7 @@ export class Window {
   async heading(text) {
     await this.page
       .getByRole("heading", { level: 1, name: text })
-      .waitFor()
-      .catch(async () => {
-        throw new Error(`no heading ${text}; ${await this.shown()}`);
-      });
+      .waitFor();
   }
 
   /** @param {string | RegExp} name */
@@ -221,18 +222,14 @@ export class Window {
     // Whoever fails first is reported; the other one then fails for nobody.
     arrival.catch(() => undefined);
     await act();
-    try {
-      const arrived = await arrival;
-      await this.page.waitForURL((url) => url.origin === app.origin, { waitUntil: "commit" });
-      return arrived;
-    } catch (error) {
-      throw new Error(`${/** @type {Error} */ (error).message}; ${await this.shown()}`, { cause: error });
-    }
+    const arrived = await arrival;
+    await this.page.waitForURL((url) => url.origin === app.origin, { waitUntil: "commit" });
+    return arrived;
   }
 
   /** What the page shows, for whoever reads of a failure. */
   async shown() {
-    return `the page at ${this.page.url()} shows: ${await this.page.innerText("body").catch(String)}`;
+    return `the page at ${this.page.url()} shows: ${await this.page.innerText("body", { timeout: 1_000 }).catch(String)}`;
   }
 
   /**

@@ -143,7 +143,8 @@ class Account {
     const { words } = this.page;
     const { gateway } = this.issuer;
     const anchor = await this.freshAnchor();
-    const checkpoint = await this.published(anchor);
+    const least = Math.max(anchor.size, this.knownSize(anchor.log));
+    const checkpoint = await this.published(anchor, least);
     const tree = new Tree(checkpoint, (path) => gateway.published(anchor.log, path));
     const session = await keptSession(Math.floor(Date.now() / 1000));
     const tokens = new Tokens(this.page, {
@@ -156,7 +157,7 @@ class Account {
       freshAnchor: () => this.freshAnchor(),
       nameOf: (clientId) => this.nameOf(clientId),
     });
-    const lag = anchor.size - checkpoint.size;
+    const lag = least - checkpoint.size;
     place.replaceChildren(
       tokens.section(),
       ...(lag > 0 ? [element("p", { class: "recorded" }, words.lagging(lag))] : []),
@@ -165,17 +166,28 @@ class Account {
   }
 
   /**
-   * The published checkpoint, once it has come up to the anchor: a gateway that shows an old one would hide the newest tokens.
-   * @param {Anchor} anchor
+   * How many entries the log has at least: the page's own tokens stand in it, whatever the anchor says.
+   * @param {number} log
    */
-  async published(anchor) {
+  knownSize(log) {
+    const [own, index] = this.tokens.tlx.split("/").map(Number);
+    return own === log && index !== undefined ? index + 1 : 0;
+  }
+
+  /**
+   * The published checkpoint, once it has come up to the anchor and to what the page knows: a gateway that shows an old one would hide
+   * the newest tokens.
+   * @param {Anchor} anchor
+   * @param {number} least entries
+   */
+  async published(anchor, least) {
     const { issuer, gateway, policy } = this.issuer;
     for (let step = 0; ; step += 1) {
       const checkpoint = await vouchedCheckpoint(policy, await gateway.checkpoint(anchor.log));
       const isSameLog = logNumber(checkpoint.origin, issuer) === anchor.log;
       const isFork = checkpoint.size === anchor.size && !equal(checkpoint.root, anchor.root);
       if (!isSameLog || isFork) throw new Distrust("went_back");
-      if (checkpoint.size >= anchor.size || step === STEPS) return checkpoint;
+      if (checkpoint.size >= least || step === STEPS) return checkpoint;
       await new Promise((resolve) => setTimeout(resolve, STEP_MS));
     }
   }

@@ -10,7 +10,7 @@ import { ACCOUNT_CLIENT, accountUri } from "./visit.js";
 
 /** @typedef {import("./gateway.js").Gateway} Gateway */
 /** @typedef {{ state: string, nonce: string, verifier: string }} Begun */
-/** @typedef {{ accessToken: string, idToken: string, expiresMs: number }} Tokens */
+/** @typedef {{ accessToken: string, idToken: string, expiresMs: number, tlx: string }} Tokens `tlx`: log and index of the ID token */
 
 const BEGUN = "quorate.begun";
 const TOKENS = "quorate.tokens";
@@ -61,11 +61,11 @@ export async function finishSignIn(gateway, response) {
     code_verifier: begun.verifier,
   });
   const idToken = textOf(answer.id_token);
-  const { iss, aud, nonce } = await verifiedClaims(idToken, await loadKeys(), "JWT");
+  const { iss, aud, nonce, tlx } = await verifiedClaims(idToken, await loadKeys(), "JWT");
   if (iss !== location.origin || aud !== ACCOUNT_CLIENT || nonce !== begun.nonce)
     throw new BadReturn("another ID token");
   const expiresMs = Date.now() + Number(answer.expires_in ?? 0) * 1000;
-  const tokens = { accessToken: textOf(answer.access_token), idToken, expiresMs };
+  const tokens = { accessToken: textOf(answer.access_token), idToken, expiresMs, tlx: textOf(tlx) };
   sessionStorage.setItem(TOKENS, JSON.stringify(tokens));
   return tokens;
 }
