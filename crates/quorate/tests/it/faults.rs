@@ -52,8 +52,9 @@ fn a_full_disk_stops_one_process_in_words_and_loses_nothing() {
         wait_until("the restart", || system.run_file().processes[part] != id);
         Target::of(&system).until_token(Duration::from_secs(20));
         wait_until("its vote", || custodian(&system, 2)["standing"] == "voting");
+        // The load goes on, however soon after it began the disk was full.
+        load.p99_of_next(10);
         let seen = load.stop();
-        assert!(seen.tokens.len() > 10);
         all_stand_in_the_log(&system, &seen.tokens);
     }
 }
