@@ -4,10 +4,10 @@ use crate::system::System;
 use openidconnect::reqwest as http;
 use quorate::site::pages;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 
 /// Where Debian puts it.
 const NGINX: &str = "/usr/sbin/nginx";
@@ -16,6 +16,8 @@ const NGINX: &str = "/usr/sbin/nginx";
 struct StaticHost {
     url: String,
     child: Child,
+    /// What it still has to say: nginx ends when its last words of the start meet a closed pipe.
+    _told: BufReader<ChildStderr>,
 }
 
 impl Drop for StaticHost {
@@ -53,9 +55,9 @@ impl StaticHost {
             .spawn()
             .expect("nginx starts");
         // It says how it waits for events once it listens.
-        let told = BufReader::new(child.stderr.take().expect("piped"));
+        let mut told = BufReader::new(child.stderr.take().expect("piped"));
         let mut said = String::new();
-        let listens = told.lines().map_while(Result::ok).any(|line| {
+        let listens = told.by_ref().lines().map_while(Result::ok).any(|line| {
             said.push_str(&line);
             said.push('\n');
             line.contains("event method")
@@ -63,6 +65,7 @@ impl StaticHost {
         let host = Self {
             url: format!("http://127.0.0.1:{port}"),
             child,
+            _told: told,
         };
         assert!(listens, "nginx does not take the configuration:\n{said}");
         host
