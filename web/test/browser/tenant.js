@@ -313,7 +313,7 @@ export class Tenant {
     if (!Buffer.from(data.slice(0, 32)).equals(rpIdHash) || (flags & 5) !== 5) throw new Refused("not_verified");
     const passkey = this.passkeys.get(answer.credential_id);
     const key = newKey ?? passkey?.key;
-    if (key === undefined) throw new Refused("unknown_passkey");
+    if (key === undefined) throw new Refused("unknown_credential");
     const input = Buffer.concat([data, sha256(fromB64url(answer.client_data))]);
     if (!verify(key.hash, input, key.publicKey, fromB64url(answer.signature))) throw new Refused("bad_signature");
     return passkey;
