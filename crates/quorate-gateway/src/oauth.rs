@@ -99,6 +99,9 @@ pub fn told(refusal: Refusal) -> OAuthError {
         Refusal::Expired => client("the assertion is dead: it lives 60 seconds at most; check the clock"),
         Refusal::FromTheFuture => client("the assertion is from the future; check the clock"),
         Refusal::Replayed => client("this assertion was used already; sign a new one for each request"),
+        Refusal::AlreadyShown => {
+            grant("this was tried before, and nothing came of it; sign in again, or sign a new assertion")
+        }
         Refusal::ScopeNotRegistered => {
             OAuthError::new("invalid_scope", "the assertion asks for a scope that is not registered")
         }

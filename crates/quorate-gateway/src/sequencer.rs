@@ -388,11 +388,7 @@ impl Sequencer {
                 }
             }
         }
-        let dropped = outcome.is_err() && self.coordinator.tip().head() != batch.head();
-        if dropped {
-            let identifiers = batch.identifiers().map(|(_, jti, dies_ms)| (jti, dies_ms));
-            self.coordinator.note_shown(identifiers);
-        }
+        let dropped = outcome.is_err() && self.coordinator.abandon(&batch);
         for (order, (since_ms, reply)) in orders.into_iter().zip(waits) {
             let Some(reply) = reply else { continue };
             if dropped && !self.is_impatient(since_ms) {

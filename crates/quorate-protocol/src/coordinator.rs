@@ -67,8 +67,8 @@ pub struct Coordinator {
     view: View,
     new_view: Vec<SignedNewView>,
     seen: Seen,
-    /// Identifiers of dropped batches: custodians saw the evidence, so it is good only for whoever sent it then.
-    shown: Seen,
+    /// Identifiers of dropped batches, and their deaths: custodians saw the evidence, so it is good only for whoever sent it then.
+    shown: BTreeMap<[u8; 32], u64>,
 }
 
 /// A batch that was judged early and built, not yet proposed.
@@ -183,7 +183,7 @@ impl Coordinator {
             view: View(0),
             new_view: Vec::new(),
             seen,
-            shown: Seen::default(),
+            shown: BTreeMap::new(),
         }
     }
 
@@ -250,9 +250,16 @@ impl Coordinator {
     /// Notes identifiers and their deaths that custodians may have seen in a batch which came to nothing. A custodian could copy evidence,
     /// break the batch and bring the evidence itself: from now on only an order that is [`TokenOrder::shown`] may use it.
     pub fn note_shown(&mut self, identifiers: impl IntoIterator<Item = ([u8; 32], u64)>) {
-        for (jti, dies_ms) in identifiers {
-            self.shown.insert(jti, u64::MAX, dies_ms);
+        self.shown.extend(identifiers);
+    }
+
+    /// Notes that this batch came to nothing; false if it is certified after all.
+    pub fn abandon(&mut self, batch: &Batch) -> bool {
+        let dropped = self.tip.head() != batch.head();
+        if dropped {
+            self.note_shown(batch.identifiers().map(|(_, jti, dies_ms)| (jti, dies_ms)));
         }
+        dropped
     }
 
     /// Takes the batch as certified: it is the tip from now on, whatever becomes of its signatures.
@@ -261,7 +268,7 @@ impl Coordinator {
             self.seen.insert(jti, index, dies_ms);
         }
         self.seen.sweep(batch.time_ms);
-        self.shown.sweep(batch.time_ms);
+        self.shown.retain(|_, dies_ms| *dies_ms >= batch.time_ms);
         self.tip = batch.tip.clone();
         self.certificate = Some(certificate);
         self.new_view.clear();

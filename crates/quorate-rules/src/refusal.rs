@@ -51,6 +51,9 @@ refusals! {
     FromTheFuture => "from_the_future",
     /// Its `jti` stands in the log already: replay within the assertion's life.
     Replayed => "replayed",
+    /// The evidence was in a batch that came to nothing, and this is not the request that brought it: a custodian that copied it, broke the
+    /// batch, and brings it itself.
+    AlreadyShown => "already_shown",
     /// The assertion asks for a scope that the client's record does not hold: widening.
     ScopeNotRegistered => "scope_not_registered",
 

@@ -78,7 +78,7 @@ struct Builder<'a> {
     secrets: BTreeMap<u64, PresentedSecret>,
     in_batch: Seen,
     seen: &'a Seen,
-    shown: &'a Seen,
+    shown: &'a BTreeMap<[u8; 32], u64>,
 }
 
 impl Coordinator {
@@ -193,8 +193,10 @@ impl Builder<'_> {
         let at = self.extension.position(self.log, self.time_ms);
         let grant = self.grant(order, &at)?;
         let jti = grant.jti();
-        let copied = self.shown.index_of(&jti).is_some() && !order.shown;
-        if copied || self.seen.index_of(&jti).is_some() || self.in_batch.index_of(&jti).is_some() {
+        if !order.shown && self.shown.contains_key(jti.as_bytes()) {
+            return Err(Refusal::AlreadyShown);
+        }
+        if self.seen.index_of(&jti).is_some() || self.in_batch.index_of(&jti).is_some() {
             return Err(Refusal::Replayed);
         }
         let header = self

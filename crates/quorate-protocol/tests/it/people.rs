@@ -704,16 +704,14 @@ fn evidence_of_a_batch_that_came_to_nothing_is_good_for_whoever_sent_it_and_nobo
         assert!(ada.four.propose(number, proposed.message()).unwrap().refused.is_empty());
     }
     // The batch is broken: who has seen the code now brings it to the gateway itself.
-    let identifiers: Vec<_> = batch.identifiers().map(|(_, jti, dies_ms)| (jti, dies_ms)).collect();
-    assert_eq!(identifiers.len(), 1);
-    ada.four.coordinator.note_shown(identifiers);
+    assert!(ada.four.coordinator.abandon(&batch));
     ada.four.enter_view();
     let now_ms = ada.four.now_ms;
     let copied = ada
         .four
         .coordinator
         .build(std::slice::from_ref(&order), now_ms, &mut ada.four.rng);
-    assert_eq!(copied.refused, [(0, Refusal::Replayed)]);
+    assert_eq!(copied.refused, [(0, Refusal::AlreadyShown)]);
 
     // The sender has waited. That the custodians voted for it at another place is no replay.
     let Order::Token(mut waited) = order else {

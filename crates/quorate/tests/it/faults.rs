@@ -4,10 +4,18 @@ use crate::{
     load::{Load, Target, access_token, all_stand_in_the_log, hang, now, signal},
     system::{QUORATE, System},
 };
+use bytes::Bytes;
+use quorate_gateway::custodians::{ANSWER, Custodians, accept};
+use quorate_protocol::{
+    Committee, View,
+    message::{EnterView, Hello, SignedNewView, Status, path},
+};
+use quorate_rules::cbor::Canonical;
 use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -314,4 +322,79 @@ fn ten_times_too_much_is_turned_away_with_retry_after_and_memory_stays_flat() {
     );
     target.until_token(Duration::from_secs(10));
     all_stand_in_the_log(&system, &tokens);
+}
+
+/// A link of the enrolled gateway's key to one custodian, besides the running gateway's.
+struct SecondLink {
+    runtime: tokio::runtime::Runtime,
+    custodians: Arc<Custodians>,
+    committee: Committee,
+}
+
+impl SecondLink {
+    fn to(system: &System, number: u16) -> Self {
+        let layout = system.layout();
+        let committee = Committee::from_genesis(&std::fs::read(layout.genesis()).unwrap()).unwrap();
+        let key = quorate_custodian::files::read_key(&layout.gateway().join("link.key")).unwrap();
+        let key = ed25519_dalek::SigningKey::from_bytes(&key);
+        let custodians = Custodians::new(committee.clone());
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let accepting = Arc::clone(&custodians);
+        runtime.spawn(async move {
+            let (on_link, _links) = tokio::sync::mpsc::unbounded_channel();
+            accept(listener, key, accepting, on_link).await
+        });
+        let path = layout.custodian(number).join("custodian.toml");
+        let mut text = std::fs::read_to_string(&path).unwrap();
+        text.push_str(&format!(
+            "\n[[gateway]]\nname = \"gateway-1\"\naddress = \"127.0.0.1:{port}\"\n"
+        ));
+        std::fs::write(&path, text).unwrap();
+        let name = format!("custodian-{number}");
+        let id = system.run_file().processes[&name];
+        assert!(signal(id, Signal::KILL));
+        wait_until("the second link", || custodians.linked().contains(&number));
+        Self {
+            runtime,
+            custodians,
+            committee,
+        }
+    }
+
+    /// Leads the custodian into a view of its own, in which it refuses what the running gateway proposes.
+    fn lead_away(&self, number: u16) {
+        let ask = async {
+            let origin = self.committee.origin().to_owned();
+            let hello = Bytes::from(Hello { origin: origin.clone() }.to_canonical());
+            let status: Status = self.custodians.ask(number, path::HELLO, hello, ANSWER).await?;
+            let view = View(status.view.0 + 1);
+            let enter = Bytes::from(EnterView { origin, view }.to_canonical());
+            self.custodians
+                .ask::<SignedNewView>(number, path::NEW_VIEW, enter, ANSWER)
+                .await
+        };
+        // The running gateway may have entered that view in between: then it is tried again.
+        drop(self.runtime.block_on(ask));
+    }
+}
+
+#[test]
+fn one_custodian_that_refuses_the_view_turns_nobody_away() {
+    let system = System::start();
+    let link = SecondLink::to(&system, 1);
+    wait_until("its vote", || custodian(&system, 1)["standing"] == "voting");
+    let contested = || log_of(&system, "gateway").matches("the view is contested").count();
+    let before = contested();
+    let load = Load::start(&system, 4, Duration::ZERO);
+    load.p99_of_next(100);
+    wait_until("a contested view", || {
+        link.lead_away(1);
+        contested() > before
+    });
+    load.p99_of_next(100);
+    let seen = load.stop();
+    assert_eq!((seen.turned_away, seen.broken), (0, 0), "nobody was told to come back");
+    all_stand_in_the_log(&system, &seen.tokens);
 }
