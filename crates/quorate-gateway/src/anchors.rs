@@ -11,7 +11,7 @@ use quorate_store::LogStore;
 use quorate_tlog::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
 /// An anchor older than this gets a successor first, milliseconds: it must last for the page's own two minutes and the redemption.
 const FRESH_MS: u64 = 45_000;
@@ -109,12 +109,7 @@ impl Anchors {
 
     /// Asks for a tick and waits until it is certified, or refused because it is not due.
     async fn tick(&self) -> Option<()> {
-        let (reply, outcome) = oneshot::channel();
-        let request = Request {
-            order: Order::Tick,
-            since_ms: clock::now_ms(),
-            reply,
-        };
+        let (request, outcome) = Request::of(Order::Tick);
         self.requests.try_send(request).ok()?;
         match outcome.await {
             Ok(Reply::Logged(_) | Reply::Refused(_)) => Some(()),

@@ -43,6 +43,19 @@ pub struct Request {
     pub reply: oneshot::Sender<Reply>,
 }
 
+impl Request {
+    /// A request of now, and where its outcome comes.
+    pub fn of(order: Order) -> (Self, oneshot::Receiver<Reply>) {
+        let (reply, outcome) = oneshot::channel();
+        let request = Self {
+            order,
+            since_ms: clock::now_ms(),
+            reply,
+        };
+        (request, outcome)
+    }
+}
+
 /// What became of a request.
 #[derive(Debug)]
 pub enum Reply {
@@ -251,12 +264,7 @@ impl Sequencer {
                 () = tokio::time::sleep(TICK), if self.wants_tick() => {}
             }
             if requests.is_empty() && self.wants_tick() && self.may_tick() {
-                let (reply, _) = oneshot::channel();
-                requests.push(Request {
-                    order: Order::Tick,
-                    since_ms: clock::now_ms(),
-                    reply,
-                });
+                requests.push(Request::of(Order::Tick).0);
             }
             if requests.is_empty() {
                 continue;

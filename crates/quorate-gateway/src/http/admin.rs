@@ -24,7 +24,6 @@ use quorate_rules::{
 use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
-use tokio::sync::oneshot;
 
 fn allow(app: &App, method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Result<(), Box<Response>> {
     let header = headers
@@ -172,18 +171,8 @@ pub(super) async fn approve(
     if !admin::is_carried(&open, &registry) {
         return respond(StatusCode::ACCEPTED, &described(&open, &app, "open"));
     }
-    let (reply, outcome) = oneshot::channel();
-    let order = Order::Decision(open.body.clone());
-    if app
-        .requests
-        .send(Request {
-            order,
-            since_ms: clock::now_ms(),
-            reply,
-        })
-        .await
-        .is_err()
-    {
+    let (request, outcome) = Request::of(Order::Decision(open.body.clone()));
+    if app.requests.send(request).await.is_err() {
         return fail(
             StatusCode::SERVICE_UNAVAILABLE,
             "the gateway is stopping; the proposal stays open",

@@ -6,7 +6,6 @@ use super::{
 };
 use crate::{
     anchors::base64,
-    clock,
     ledger::read_entries,
     oauth::OAuthError,
     sequencer::{Reply, Request},
@@ -28,7 +27,6 @@ use quorate_rules::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
-use tokio::sync::oneshot;
 
 /// Scope that lets the account page look at what is its owner's.
 const ACCOUNT: &str = "quorate:account";
@@ -97,12 +95,7 @@ fn malformed(what: &str) -> Response {
 
 /// Has an entry logged; its index.
 async fn logged(app: &App, order: Order) -> Result<u64, Box<Response>> {
-    let (reply, outcome) = oneshot::channel();
-    let request = Request {
-        order,
-        since_ms: clock::now_ms(),
-        reply,
-    };
+    let (request, outcome) = Request::of(order);
     let unavailable = || Box::new(told(&OAuthError::unavailable("too few custodians answered; try again")));
     app.requests.try_send(request).map_err(|_| unavailable())?;
     match outcome.await {

@@ -29,7 +29,7 @@ use quorate_rules::{
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tokio::sync::{mpsc::error::TrySendError, oneshot};
+use tokio::sync::mpsc::error::TrySendError;
 
 /// `POST /token`
 pub(super) async fn token(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Response {
@@ -263,12 +263,7 @@ impl Refused {
 }
 
 async fn wait(app: &App, order: TokenOrder) -> Result<Vec<Token>, Refused> {
-    let (reply, outcome) = oneshot::channel();
-    let request = Request {
-        order: Order::Token(order),
-        since_ms: clock::now_ms(),
-        reply,
-    };
+    let (request, outcome) = Request::of(Order::Token(order));
     match app.requests.try_send(request) {
         Ok(()) => {}
         Err(TrySendError::Full(_)) => {
@@ -295,12 +290,7 @@ async fn revoke(app: &App, sign_in: &SignIn, authorization: &Authorization, code
         Answer::Session(..) => ByteString(authorization.session.map(Vec::from).unwrap_or_default()),
     };
     let body = RevocationBody::ReusedCode(sign_in.grant.clone(), identity, Array(code));
-    let (reply, outcome) = oneshot::channel();
-    let request = Request {
-        order: Order::Revocation(body, BTreeMap::new()),
-        since_ms: clock::now_ms(),
-        reply,
-    };
+    let (request, outcome) = Request::of(Order::Revocation(body, BTreeMap::new()));
     if app.requests.send(request).await.is_err() {
         return;
     }
