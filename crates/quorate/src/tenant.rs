@@ -31,6 +31,8 @@ pub const ADMIN: &str = "admin";
 pub fn make(layout: &Layout, tenant: &TenantFile) -> Result<()> {
     let rule = QuorumRule::new(tenant.custodians, tenant.threshold, tenant.faulty)?;
     let issuer = Issuer::new(tenant.issuer.clone())?;
+    // First of all, because it is what tells a tenant that was begun from somebody else's directory.
+    std::fs::create_dir_all(layout.root().join("admin"))?;
     let mut custodians = Vec::new();
     for number in 1..=rule.custodians() {
         custodians.push(make_custodian(&layout.custodian(number), number)?);
@@ -41,7 +43,6 @@ pub fn make(layout: &Layout, tenant: &TenantFile) -> Result<()> {
     files::write_key(&gateway.join("link.key"), &link.to_bytes())?;
 
     let admin = SigningKey::generate(&mut OsRng);
-    std::fs::create_dir_all(layout.root().join("admin"))?;
     let pem = admin
         .to_pkcs8_pem(LineEnding::LF)
         .context("the administrator's key cannot be written")?;

@@ -146,6 +146,18 @@ fn a_first_start_that_is_killed_in_its_key_generation_starts_again() {
     assert!(killed_early > 0, "no start was killed before it was ready");
 }
 
+/// The same at the moment that a kill rarely hits: some keys are written, and not yet the administrator's.
+#[test]
+fn a_first_start_that_was_killed_before_its_first_key_starts_again() {
+    let mut system = System::prepared();
+    for begun in ["admin", "custodian-1"] {
+        std::fs::create_dir_all(system.layout_dir().join(begun)).unwrap();
+    }
+    system.up(&[]);
+    let token = system.token();
+    assert_eq!(system.json(&["verify", &token])["valid"], true);
+}
+
 /// kill -9 of any process under load, again and again: no token without its leaf, no leaf lost.
 #[test]
 fn random_kills_under_load_lose_nothing() {

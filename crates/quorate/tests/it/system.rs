@@ -1,7 +1,7 @@
 //! A system of its own for a test: `quorate up` in a temporary directory on free ports; it dies with the test.
 
 use quorate::layout::{Layout, RunFile};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -85,8 +85,14 @@ impl System {
         BufReader::new(child.stdout.take().expect("piped"))
             .read_line(&mut line)
             .expect("a line");
-        let ready: serde_json::Value = serde_json::from_str(&line)
-            .unwrap_or_else(|_| panic!("up was not ready but said {line:?}; logs: {}", self.logs()));
+        let ready: serde_json::Value = serde_json::from_str(&line).unwrap_or_else(|_| {
+            let mut words = String::new();
+            let _ = child.stderr.take().expect("piped").read_to_string(&mut words);
+            panic!(
+                "up was not ready but said {line:?} and {words:?}; logs: {}",
+                self.logs()
+            )
+        });
         self.issuer = ready["issuer"].as_str().expect("issuer").to_owned();
         self.gateway = ready["gateway"].as_str().expect("gateway").to_owned();
         self.demo = ready["demo"].as_str().expect("demo").to_owned();
