@@ -21,11 +21,13 @@ pub struct Counters {
     pub view: AtomicU64,
     /// Whether it votes.
     pub voting: AtomicU64,
+    /// Custodians with which it never signs again under the keys in force.
+    pub banned: AtomicU64,
 }
 
 impl Counters {
     /// Names and values; documented in `docs/OPERATING.md`.
-    pub fn read(&self) -> [(&'static str, u64); 8] {
+    pub fn read(&self) -> [(&'static str, u64); 9] {
         let load = |value: &AtomicU64| value.load(Ordering::Relaxed);
         [
             ("votes_total", load(&self.votes)),
@@ -36,6 +38,7 @@ impl Counters {
             ("log_size", load(&self.size)),
             ("view", load(&self.view)),
             ("voting", load(&self.voting)),
+            ("banned", load(&self.banned)),
         ]
     }
 

@@ -126,7 +126,7 @@ impl Node {
             committee.genesis_hash().as_bytes(),
             config.number,
         )?;
-        let mut keys = KeyRing::new(Schemes::frost());
+        let mut keys = KeyRing::new(Schemes::of(committee.body().token_alg));
         for (transcript, bytes) in shares.read_all()? {
             keys.load(transcript, &bytes).map_err(Fatal::State)?;
         }
@@ -215,7 +215,9 @@ impl Node {
                 voted.map(encode)
             }
             path::COMMIT => {
-                let committed = message::read(body).and_then(|m| custodian.commit(peer, &m, now_ms));
+                let known = custodian.banned().count();
+                let committed = message::read(body).and_then(|m| custodian.commit(peer, &m, now_ms, &mut OsRng));
+                alarm_bans(custodian, known);
                 self.counters
                     .commits
                     .fetch_add(u64::from(committed.is_ok()), Ordering::Relaxed);
@@ -224,8 +226,8 @@ impl Node {
             path::DKG_BEGIN => message::read(body)
                 .and_then(|m| custodian.dkg_begin(peer, &m, &mut OsRng))
                 .map(reply),
-            path::DKG_DEAL => message::read(body)
-                .and_then(|m| custodian.dkg_deal(peer, &m, &mut OsRng))
+            path::DKG_ROUND => message::read(body)
+                .and_then(|m| custodian.dkg_round(peer, &m, &mut OsRng))
                 .map(reply),
             path::DKG_FINISH => message::read(body)
                 .and_then(|m| custodian.dkg_finish(peer, &m))
@@ -279,6 +281,9 @@ impl Node {
             .size
             .store(self.custodian.certified().head().size, Ordering::Relaxed);
         counters.view.store(self.custodian.view().0, Ordering::Relaxed);
+        counters
+            .banned
+            .store(self.custodian.banned().count() as u64, Ordering::Relaxed);
         counters.voting.store(
             u64::from(self.custodian.standing() == Standing::Voting),
             Ordering::Relaxed,
@@ -292,6 +297,17 @@ fn reply(message: impl Canonical) -> Step<Vec<u8>> {
 
 fn encode(step: Step<impl Canonical>) -> Step<Vec<u8>> {
     step.map(|message| message.to_canonical())
+}
+
+/// Bans beyond those known before are told to whoever runs this custodian: it cannot end one, and must not.
+fn alarm_bans(custodian: &Custodian, known: usize) {
+    for cheat in custodian.banned().skip(known) {
+        tracing::error!(
+            custodian = cheat,
+            "caught cheating in a multiplication and banned for good: this custodian signs no token with it again. Either it or this one is \
+             broken or taken over; tell the administrators, who make new keys without the one at fault (docs/OPERATING.md, \"A ban\")"
+        );
+    }
 }
 
 /// Before the proposal is judged, so a longer one, for which it will be refused, is left out.

@@ -74,6 +74,8 @@ pub struct Known {
     pub refused: Option<(Refusal, u64)>,
     /// Links made since the start.
     pub links: u64,
+    /// How often signatures failed lately of sets that it was in, with nobody to blame.
+    pub spoilt: u32,
     /// Incarnations seen; two at once are an alarm.
     pub incarnation: u64,
 }
@@ -179,12 +181,26 @@ impl Custodians {
                     .refused
                     .is_some_and(|(_, at_ms)| now_ms.saturating_sub(at_ms) < REFUSED_MS);
                 let behind = known.status.as_ref().is_none_or(|status| status.certified != head);
-                let rank = (known.suspect || refused, known.answer_us > slow_us, behind);
+                let rank = (
+                    known.suspect || refused,
+                    known.spoilt,
+                    known.answer_us > slow_us,
+                    behind,
+                );
                 (rank, known.answer_us / 4096, number)
             })
             .collect();
         ranked.sort_unstable();
         ranked.into_iter().map(|(.., number)| number).collect()
+    }
+
+    /// Pairs of whom the first has banned the second.
+    pub fn bans(&self) -> Vec<(u16, u16)> {
+        let of_one = |(by, (_, known)): (u16, (bool, Known))| {
+            let banned = known.status.map(|status| status.banned).unwrap_or_default();
+            banned.into_iter().map(move |cheat| (by, cheat))
+        };
+        self.known().into_iter().flat_map(of_one).collect()
     }
 
     /// Changes what is known of one.
@@ -222,6 +238,19 @@ impl Custodians {
         body: Bytes,
         patience: Duration,
     ) -> Result<R, AskError> {
+        self.ask_counted(number, (path, path), body, patience).await
+    }
+
+    /// Asks one custodian; the bytes of question and answer count under `name`.
+    pub async fn ask_counted<R: Canonical>(
+        &self,
+        number: u16,
+        (path, name): (&'static str, &'static str),
+        body: Bytes,
+        patience: Duration,
+    ) -> Result<R, AskError> {
+        let bytes = metrics::counter!("quorate_link_bytes_total", "message" => name);
+        bytes.increment(body.len() as u64);
         let slot = self.slots.get(&number).ok_or(AskError::Gone(number))?;
         let sender = slot.sender.read().unwrap_or_else(PoisonError::into_inner).clone();
         let (_, mut sender) = sender.ok_or(AskError::Gone(number))?;
@@ -246,6 +275,7 @@ impl Custodians {
             Ok(None) => return Err(AskError::Gone(number)),
             Ok(Some(answer)) => answer,
         };
+        bytes.increment(body.len() as u64);
         self.note(number, |known| {
             known.last_seen_ms = clock::now_ms();
             known.suspect = false;

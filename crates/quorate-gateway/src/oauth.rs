@@ -188,6 +188,8 @@ pub fn told(refusal: Refusal) -> OAuthError {
         | Refusal::QuorumForAnotherHead
         | Refusal::NoSuchAttempt
         | Refusal::WrongCommitments
+        | Refusal::WrongEnvelope
+        | Refusal::BannedSigner
         | Refusal::Joining
         | Refusal::Amnesic
         | Refusal::WrongDkgMessage

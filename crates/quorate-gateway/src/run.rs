@@ -120,7 +120,7 @@ pub async fn run(config: Config, metrics: PrometheusHandle, stop: watch::Receive
     let (tip, certificate) = ledger.certified();
     let coordinator = Coordinator::new(
         committee.clone(),
-        Schemes::frost(),
+        Schemes::of(committee.body().token_alg),
         (name, key.clone()),
         (tip, certificate),
         ledger.seen()?,

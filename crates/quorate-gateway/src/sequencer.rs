@@ -1,6 +1,7 @@
 //! The sequencer: one task that owns the log. It takes what arrived while the last batch was in flight, builds a batch, appends it
 //! durably, proposes it, and hands out what the custodians signed.
 
+mod signers;
 mod signing;
 mod takeover;
 
@@ -317,8 +318,11 @@ impl Sequencer {
             .any(|(_, known)| known.status.as_ref().is_some_and(|status| status.view > view))
     }
 
+    /// Whether t custodians are there that all sign with each other.
     fn quorum_is_there(&self) -> bool {
-        self.custodians.voting().len() >= usize::from(self.coordinator.committee().rule().threshold())
+        let threshold = usize::from(self.coordinator.committee().rule().threshold());
+        let choice = signers::Choice::with_bans(self.custodians.bans());
+        choice.pick(&self.custodians.voting(), threshold).is_some()
     }
 
     fn show(&self, ready: bool) {

@@ -3,7 +3,8 @@
 
 use crate::{
     Committee, Head, Quorum, View,
-    message::{Commit, Output, Outputs, OutputsText, Purpose, SignedOutputs, Voted},
+    envelope::{self, Envelope, EnvelopeKey},
+    message::{Accusation, Commit, Direct, Directs, Output, Outputs, OutputsText, Purpose, SignedOutputs, Voted},
     permit::{self, CheckpointPermit, GrantedToken, TokenPermit},
     signed::Statement,
     tip::Logged,
@@ -13,10 +14,11 @@ use quorate_rules::{
     Refusal,
     cbor::{Bytes, Canonical},
 };
-use quorate_threshold::{Advance, Identifier, KeyShare, Session};
+use quorate_threshold::{Advance, Identifier, KeyShare, RoundInputs, RoundOutput, Session, SignError};
 use quorate_tlog::hash::{Hash, sha256};
 use rand_core::{CryptoRng, RngCore};
 use std::collections::{BTreeMap, BTreeSet};
+use zeroize::{Zeroize, Zeroizing};
 
 /// Where an attempt stands in the protocol, which every list of outputs is signed with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +49,11 @@ impl AttemptContext {
             round,
             list: sha256(&[list]),
         }
+    }
+
+    /// Where an envelope of this round belongs: all that its sender signs but the list.
+    fn place(&self, round: u8) -> Vec<u8> {
+        self.text(round, &[]).to_canonical()
     }
 
     /// Signs this custodian's list.
@@ -104,14 +111,94 @@ pub struct AttemptKeys<'a> {
     pub log: &'a dyn KeyShare,
 }
 
+/// Who signs, and how it signs and seals what it sends to the other signers.
+pub struct Signer<'a> {
+    /// Its number.
+    pub number: u16,
+    /// Its identity key.
+    pub identity: &'a SigningKey,
+    /// Its envelope key.
+    pub envelope: &'a EnvelopeKey,
+    /// Whose members' envelope keys it seals to.
+    pub committee: &'a Committee,
+}
+
+/// What one custodian gives in one round: a signed list for all, and envelopes for single others.
+pub struct Sent {
+    /// The list.
+    pub outputs: SignedOutputs,
+    /// The envelopes that it names.
+    pub envelopes: Vec<Envelope>,
+}
+
 /// What one custodian answers in a later trip.
 pub struct Advanced {
     /// Its outputs of the next round.
-    pub outputs: SignedOutputs,
+    pub sent: Sent,
     /// Tokens that are signed no more.
     pub refused: Vec<(u64, Refusal)>,
+    /// Whose outputs could not be used.
+    pub accused: BTreeSet<Accusation>,
     /// The attempt, where the scheme has further rounds.
     pub rest: Option<OpenAttempt>,
+}
+
+/// Gathers what the sessions of one attempt give in one round.
+#[derive(Default)]
+struct Gathered {
+    items: Vec<Output>,
+    directs: BTreeMap<u16, Vec<Direct>>,
+}
+
+impl Gathered {
+    fn take(&mut self, purpose: Purpose, digest: Hash, output: RoundOutput) {
+        self.items.push(Output {
+            purpose,
+            digest,
+            bytes: Bytes(output.broadcast),
+        });
+        for (to, bytes) in output.directs {
+            let bytes = Bytes(bytes.to_vec());
+            self.directs
+                .entry(to.get())
+                .or_default()
+                .push(Direct { purpose, bytes });
+        }
+    }
+
+    /// One envelope for each other signer that gets anything, whatever the number of signatures.
+    fn send(
+        self,
+        signer: &Signer<'_>,
+        context: &AttemptContext,
+        round: u8,
+        rng: &mut (impl CryptoRng + RngCore),
+    ) -> Result<Sent, Refusal> {
+        let place = context.place(round);
+        let mut envelopes = Vec::new();
+        for (to, items) in self.directs {
+            let mut directs = Directs { items };
+            let plain = Zeroizing::new(directs.to_canonical());
+            directs.items.iter_mut().for_each(|direct| direct.bytes.0.zeroize());
+            let envelope = Envelope::seal(signer.committee, (signer.number, to), &place, &plain, rng);
+            envelopes.push(envelope.ok_or(Refusal::WrongSigners)?);
+        }
+        let outputs = Outputs {
+            items: self.items,
+            enclosed: envelopes.iter().map(Envelope::enclosed).collect(),
+        };
+        Ok(Sent {
+            outputs: context.sign(signer.number, signer.identity, round, &outputs),
+            envelopes,
+        })
+    }
+}
+
+/// What the other signers gave this one alone, by signature; and who sealed what cannot be read.
+#[derive(Default)]
+struct Opened {
+    directs: BTreeMap<Purpose, BTreeMap<Identifier, Zeroizing<Vec<u8>>>>,
+    unreadable: BTreeSet<u16>,
 }
 
 impl OpenAttempt {
@@ -119,21 +206,17 @@ impl OpenAttempt {
     pub fn open(
         context: AttemptContext,
         keys: &AttemptKeys<'_>,
-        (custodian, identity): (u16, &SigningKey),
+        signer: &Signer<'_>,
         (tokens, now_ms): (Vec<Logged<GrantedToken>>, u64),
         rng: &mut (impl CryptoRng + RngCore),
-    ) -> Result<Self, Refusal> {
+    ) -> Result<(Self, Vec<Envelope>), Refusal> {
         let signers = identifiers(&context.signers)?;
         let mut signings = BTreeMap::new();
-        let mut items = Vec::new();
+        let mut gathered = Gathered::default();
         let mut begin = |purpose, key: &dyn KeyShare, message: &[u8], token| -> Result<(), Refusal> {
             let opened = key.commit(message, &signers, rng).map_err(|_| Refusal::WrongSigners)?;
             let digest = sha256(&[message]);
-            items.push(Output {
-                purpose,
-                digest,
-                bytes: Bytes(opened.output),
-            });
+            gathered.take(purpose, digest, opened.output);
             signings.insert(
                 purpose,
                 Signing {
@@ -155,14 +238,15 @@ impl OpenAttempt {
         }
         let checkpoint = permit::checkpoint_text(&context.origin, context.head)?;
         begin(Purpose::Checkpoint, keys.log, checkpoint.as_bytes(), None)?;
-        let sent = context.sign(custodian, identity, 1, &Outputs { items });
-        Ok(Self {
+        let Sent { outputs, envelopes } = gathered.send(signer, &context, 1, rng)?;
+        let open = Self {
             context,
             opened_ms: now_ms,
             round: 1,
-            sent,
+            sent: outputs,
             signings,
-        })
+        };
+        Ok((open, envelopes))
     }
 
     /// Where this attempt stands.
@@ -186,28 +270,65 @@ impl OpenAttempt {
     }
 
     /// Reads the signers' lists of the last round: exactly the signers, each signed by its custodian, this one's own byte for byte
-    /// what it sent.
-    pub fn read_lists(&self, committee: &Committee, commit: &Commit) -> Result<BTreeMap<u16, Outputs>, Refusal> {
+    /// what it sent; and exactly the envelopes that they name for this one. Nothing is used up by this.
+    pub fn read_lists(
+        &self,
+        committee: &Committee,
+        me: u16,
+        commit: &Commit,
+    ) -> Result<BTreeMap<u16, Outputs>, Refusal> {
         let named: Vec<u16> = commit.lists.iter().map(|list| list.custodian).collect();
         if named != self.context.signers || commit.round != self.round || !commit.lists.contains(&self.sent) {
             return Err(Refusal::WrongCommitments);
         }
-        commit
-            .lists
-            .iter()
-            .map(|signed| Ok((signed.custodian, self.context.verify(committee, self.round, signed)?)))
-            .collect()
+        let mut lists = BTreeMap::new();
+        let mut found = 0usize;
+        for signed in &commit.lists {
+            let outputs = self.context.verify(committee, self.round, signed)?;
+            let envelope = envelope::find(&commit.envelopes, (signed.custodian, me), &outputs.enclosed)?;
+            found = found.saturating_add(usize::from(envelope.is_some()));
+            lists.insert(signed.custodian, outputs);
+        }
+        if found == commit.envelopes.len() {
+            Ok(lists)
+        } else {
+            Err(Refusal::WrongEnvelope)
+        }
+    }
+
+    /// Opens what the other signers sealed to this one. What cannot be read is its sender's fault: it signed the very bytes.
+    fn open_envelopes(&self, signer: &Signer<'_>, envelopes: &[Envelope]) -> Opened {
+        let place = self.context.place(self.round);
+        let mut opened = Opened::default();
+        for envelope in envelopes {
+            let plain = envelope.open(signer.envelope, &place);
+            let directs = plain.and_then(|plain| Directs::from_canonical(&plain).ok());
+            let (Some(directs), Ok(from)) = (directs, Identifier::new(envelope.from)) else {
+                opened.unreadable.insert(envelope.from);
+                continue;
+            };
+            for Direct { purpose, bytes } in directs.items {
+                opened
+                    .directs
+                    .entry(purpose)
+                    .or_default()
+                    .insert(from, Zeroizing::new(bytes.0));
+            }
+        }
+        opened
     }
 
     /// Uses every session whose signature all signers take part in; `late` refuses tokens, not the checkpoint. Sessions are gone
     /// afterwards, whatever came of them.
     pub fn advance(
         self,
-        lists: &BTreeMap<u16, Outputs>,
+        (lists, envelopes): (&BTreeMap<u16, Outputs>, &[Envelope]),
         quorum: &Quorum,
-        (custodian, identity): (u16, &SigningKey),
+        signer: &Signer<'_>,
         late: bool,
+        rng: &mut (impl CryptoRng + RngCore),
     ) -> Result<Advanced, Refusal> {
+        let mut opened = self.open_envelopes(signer, envelopes);
         let Self {
             context,
             opened_ms,
@@ -216,55 +337,65 @@ impl OpenAttempt {
             ..
         } = self;
         let round = round.checked_add(1).ok_or(Refusal::NoSuchAttempt)?;
-        let by_purpose = index_outputs(lists)?;
-        let (mut items, mut refused, mut rest) = (Vec::new(), Vec::new(), BTreeMap::new());
-        for (purpose, signing) in signings {
-            let Signing { session, digest, token } = signing;
+        let mut by_purpose = index_outputs(lists)?;
+        let (mut gathered, mut refused, mut rest) = (Gathered::default(), Vec::new(), BTreeMap::new());
+        let blamed = |custodian| Accusation {
+            custodian,
+            banned: false,
+        };
+        let mut accused: BTreeSet<Accusation> = opened.unreadable.iter().copied().map(blamed).collect();
+        for (purpose, Signing { session, digest, token }) in signings {
             if let (true, Purpose::Token(index)) = (late, purpose) {
                 refused.push((index, Refusal::Late));
                 continue;
             }
             // A signer that refused this token, or built other bytes, has no part in it: then nobody gives a share.
-            let Some(inputs) = by_purpose
-                .get(&(purpose, digest))
-                .filter(|inputs| inputs.len() == lists.len())
-            else {
-                continue;
+            let broadcasts = by_purpose
+                .remove(&(purpose, digest))
+                .filter(|all| all.len() == lists.len());
+            let Some(broadcasts) = broadcasts else { continue };
+            let inputs = RoundInputs {
+                broadcasts,
+                directs: opened.directs.remove(&purpose).unwrap_or_default(),
             };
             let advanced = match &token {
-                Some(token) => permit::advance(&TokenPermit::new(token, quorum)?, session, inputs),
+                Some(token) => permit::advance(&TokenPermit::new(token, quorum)?, session, &inputs),
                 None => {
                     let permit = CheckpointPermit::new(&context.origin, context.head, quorum)?;
-                    permit::advance(&permit, session, inputs)
+                    permit::advance(&permit, session, &inputs)
                 }
             };
             match advanced {
-                Ok(Advance::Done(bytes)) => items.push(Output {
-                    purpose,
-                    digest,
-                    bytes: Bytes(bytes),
-                }),
-                Ok(Advance::Continue(session, bytes)) => {
-                    items.push(Output {
-                        purpose,
-                        digest,
-                        bytes: Bytes(bytes),
-                    });
+                Ok(Advance::Done(bytes)) => gathered.take(purpose, digest, RoundOutput::broadcast(bytes)),
+                Ok(Advance::Continue(session, output)) => {
+                    gathered.take(purpose, digest, output);
                     rest.insert(purpose, Signing { session, digest, token });
                 }
-                // Another signer's output is malformed. No share for this signature; the coordinator sees whose it is.
+                // No share for this signature; the coordinator sees whose it is.
+                Err(SignError::Malformed(who)) => drop(accused.insert(blamed(who.get()))),
+                Err(SignError::Banned(who)) => {
+                    accused.insert(Accusation {
+                        custodian: who.get(),
+                        banned: true,
+                    });
+                }
                 Err(_) => {}
             }
         }
-        let outputs = context.sign(custodian, identity, round, &Outputs { items });
+        let sent = gathered.send(signer, &context, round, rng)?;
         let rest = (!rest.is_empty()).then(|| Self {
             context,
             opened_ms,
             round,
-            sent: outputs.clone(),
+            sent: sent.outputs.clone(),
             signings: rest,
         });
-        Ok(Advanced { outputs, refused, rest })
+        Ok(Advanced {
+            sent,
+            refused,
+            accused,
+            rest,
+        })
     }
 }
 

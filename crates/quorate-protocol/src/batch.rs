@@ -143,6 +143,9 @@ impl Judge<'_> {
         for entry in &proposal.entries {
             work.entry(entry, proposal.time_ms, first, rng)?;
         }
+        if work.granted.len() > self.keys.schemes().tokens_at_most(self.committee.rule().threshold()) {
+            return Err(Refusal::BatchBounds);
+        }
         let tip = work.extension.finish();
         let head = tip.head();
         if head != proposal.head {

@@ -9,6 +9,7 @@ use crate::{
     Committee, Head, QuorumCertificate, View,
     attempt::AttemptContext,
     batch::Seen,
+    envelope::Envelope,
     key_ring::Schemes,
     message::{Commit, Propose, ProposedEntry, SignedNewView, SignedPropose, Voted},
     signed::Statement,
@@ -26,7 +27,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 pub use build::{Order, TokenOrder, plain_entry};
-pub use combine::{Combined, Job, Signed, Token};
+pub use combine::{Combined, Dispute, Job, Signed, Token};
 pub use view::{Entered, NewViewRound};
 
 /// A custodian did what none does that runs this protocol; it is always named.
@@ -51,6 +52,9 @@ pub enum Misdeed {
     /// Its signature share is wrong.
     #[error("its signature share is wrong")]
     BadShare,
+    /// Every signer set that failed had it in it, and the one that did not fail had not.
+    #[error("signatures fail with it and succeed without it")]
+    Spoils,
     /// Its statement does not verify or names a certificate that does not.
     #[error("its statement does not verify")]
     BadStatement,
@@ -139,6 +143,11 @@ impl Batch {
             .map(|(index, placed)| (*index, *placed.grant.jti().as_bytes(), placed.grant.dies_ms()))
     }
 
+    /// How many tokens are to be signed.
+    pub fn tokens(&self) -> usize {
+        self.tokens.len()
+    }
+
     /// The grant of the token at this index.
     pub fn grant_at(&self, index: u64) -> Option<&Grant> {
         self.tokens.get(&index).map(|placed| &placed.grant)
@@ -158,7 +167,9 @@ pub struct Certified {
     /// The certificate.
     pub certificate: QuorumCertificate,
     context: AttemptContext,
+    /// The commit message but for the envelopes, of which every signer gets its own.
     commit: Commit,
+    envelopes: Vec<Envelope>,
     round1: Vec<crate::message::SignedOutputs>,
     /// Leaves that stay as attempts without a token, with who refused and why.
     pub refused: BTreeMap<u64, (u16, String)>,
@@ -342,11 +353,14 @@ impl Proposed {
             attempt: self.context.attempt,
             round: 1,
             lists: lists.clone(),
+            envelopes: Vec::new(),
         };
+        let envelopes = answers.values().flat_map(|voted| voted.envelopes.iter().cloned());
         Certified {
             certificate,
             context: self.context,
             commit,
+            envelopes: envelopes.collect(),
             round1: lists,
             refused,
         }
@@ -354,9 +368,18 @@ impl Proposed {
 }
 
 impl Certified {
-    /// The message for every signer.
-    pub const fn message(&self) -> &Commit {
-        &self.commit
+    /// The message for one signer, with the envelopes for it.
+    pub fn message_for(&self, signer: u16) -> Commit {
+        let envelopes = self.envelopes.iter().filter(|envelope| envelope.to == signer);
+        Commit {
+            envelopes: envelopes.cloned().collect(),
+            ..self.commit.clone()
+        }
+    }
+
+    /// Whether the message is the same for every signer.
+    pub fn is_for_all(&self) -> bool {
+        self.envelopes.is_empty()
     }
 
     /// The signer set.

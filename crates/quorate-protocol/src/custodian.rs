@@ -12,14 +12,14 @@ mod restore;
 
 use crate::{
     Committee, Head, Quorum, QuorumCertificate, View,
-    attempt::{Answered, OpenAttempt},
+    attempt::{Answered, OpenAttempt, Signer},
     batch::Seen,
     dkg::Ceremony,
     envelope::EnvelopeKey,
     equivocation::Equivocation,
     key_ring::KeyRing,
     message::{EnterView, Hello, LogEntry, NewView, SignedNewView, Standing, Status},
-    saved::{HeldVote, LastVote, SavedState, SavedTip},
+    saved::{Ban, HeldVote, LastVote, SavedState, SavedTip},
     signed::Statement,
     step::{Change, Step},
     tip::Tip,
@@ -101,12 +101,22 @@ pub struct Custodian {
     attempts: BTreeMap<(Head, u16), (Answered, Option<OpenAttempt>)>,
     ceremony: Ceremony,
     equivocation: Option<Equivocation>,
+    bans: Vec<Ban>,
 }
 
 impl Custodian {
     /// Its number.
     pub const fn number(&self) -> u16 {
         self.identity.number
+    }
+
+    fn signer(&self) -> Signer<'_> {
+        Signer {
+            number: self.identity.number,
+            identity: &self.identity.key,
+            envelope: &self.identity.envelope,
+            committee: &self.committee,
+        }
     }
 
     /// The committee that it belongs to.
@@ -206,7 +216,37 @@ impl Custodian {
             epoch: self.epoch(),
             challenge: Array(self.challenge),
             transcripts: self.keys.waiting().map(Array).collect(),
+            banned: self.banned().collect(),
         }
+    }
+
+    /// Custodians with which this one never signs again under the certified keys.
+    pub fn banned(&self) -> impl Iterator<Item = u16> {
+        let transcript = self.certified.registry().keys().map(|keys| keys.transcript);
+        let current = self.bans.iter().filter(move |ban| Some(ban.transcript) == transcript);
+        current.map(|ban| ban.custodian)
+    }
+
+    /// Notes bans; whether any is new.
+    fn ban(&mut self, cheats: impl Iterator<Item = u16>, head: Head) -> bool {
+        let Some(transcript) = self.certified.registry().keys().map(|keys| keys.transcript) else {
+            return false;
+        };
+        let known = self.bans.len();
+        for custodian in cheats {
+            if !self
+                .bans
+                .iter()
+                .any(|ban| ban.custodian == custodian && ban.transcript == transcript)
+            {
+                self.bans.push(Ban {
+                    custodian,
+                    transcript,
+                    head,
+                });
+            }
+        }
+        self.bans.len() > known
     }
 
     /// Enters a higher view and states the highest certificate held. The view is durable before the statement leaves.
@@ -328,6 +368,7 @@ impl Custodian {
             tentative: self.tentative.as_ref().map(|tip| tip.head().size),
             newest: self.newest.values().cloned().collect(),
             amnesic: self.standing == Standing::Amnesic,
+            bans: self.bans.clone(),
         }
     }
 }

@@ -1,17 +1,22 @@
 //! Distributed key generation of both keys, through a gateway that can stop it but neither read nor steer it (PROTOCOL §2).
 //!
-//! Round 1: every custodian signs its broadcasts. Round 2: having seen all of them, it seals one deal to each other custodian,
-//! bound to the digest of all broadcasts that it saw, so that a dealer or gateway that shows different broadcasts to different
-//! custodians is found out. Round 3: it opens the deals made for it and certifies the transcript.
+//! In every round each custodian signs its [`Part`]: what it says to all, and the digests of what it sealed to each. A part names the
+//! digest of all parts of the rounds before, so that a custodian or gateway that shows different ones to different custodians is found
+//! out in the next round, and the last round's by the transcript. There are as many rounds as the scheme with more of them takes: two
+//! with FROST alone, three with DKLs23.
 
-use crate::{domain, signed::Statement};
+use crate::{
+    domain,
+    envelope::{Enclosed, Envelope},
+    signed::Statement,
+};
 use minicbor::{Decode, Encode};
 use quorate_rules::{
     body::KeysBody,
     canonical,
     cbor::{self, Array, Bytes},
 };
-use quorate_threshold::{DkgDealing, DkgRound};
+use quorate_threshold::{Dealt, DkgRound};
 use quorate_tlog::hash::Hash;
 
 /// Begins an attempt.
@@ -26,108 +31,85 @@ pub struct Begin {
     pub attempt: Array<16>,
 }
 
-/// One custodian's public round-1 packages for both keys.
+/// What one custodian says to all in one round.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
-pub struct Broadcast {
+pub struct Part {
     /// SHA-256 of genesis.
     #[cbor(n(0), with = "cbor::hash")]
     pub genesis: Hash,
     /// Attempt.
     #[n(1)]
     pub attempt: Array<16>,
-    /// Dealer.
+    /// Round, from 1.
     #[n(2)]
-    pub from: u16,
-    /// Package for the token key.
+    pub round: u8,
+    /// Who says it.
     #[n(3)]
+    pub from: u16,
+    /// Digest of all parts of the rounds before; of nothing in round 1.
+    #[cbor(n(4), with = "cbor::hash")]
+    pub seen: Hash,
+    /// For the token key; empty once that is made.
+    #[n(5)]
     pub token: Bytes,
-    /// Package for the log key.
-    #[n(4)]
+    /// For the log key; empty once that is made.
+    #[n(6)]
     pub log: Bytes,
+    /// What it sealed to single others.
+    #[n(7)]
+    pub enclosed: Vec<Enclosed>,
 }
 
-impl Statement for Broadcast {
-    const DOMAIN: &'static [u8] = domain::DKG_BROADCAST;
+impl Statement for Part {
+    const DOMAIN: &'static [u8] = domain::DKG_PART;
 }
 
-/// A broadcast with its dealer's signature.
+/// A part with its signature.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
-pub struct SignedBroadcast {
-    /// The broadcast.
+pub struct SignedPart {
+    /// The part.
     #[n(0)]
-    pub broadcast: Broadcast,
+    pub part: Part,
     /// Identity signature.
     #[n(1)]
     pub signature: Array<64>,
 }
 
-/// All broadcasts, ascending by dealer.
+/// What one custodian gives in one round.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
-pub struct Broadcasts {
-    /// One of every custodian.
+pub struct Given {
+    /// For all.
     #[n(0)]
-    pub all: Vec<SignedBroadcast>,
-}
-
-/// What a dealer signs over one sealed deal.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub struct DealText {
-    /// SHA-256 of genesis.
-    #[cbor(n(0), with = "cbor::hash")]
-    pub genesis: Hash,
-    /// Attempt.
+    pub part: SignedPart,
+    /// For single others.
     #[n(1)]
-    pub attempt: Array<16>,
-    /// Dealer.
-    #[n(2)]
-    pub from: u16,
-    /// Recipient.
-    #[n(3)]
-    pub to: u16,
-    /// Digest of all broadcasts that the dealer saw.
-    #[cbor(n(4), with = "cbor::hash")]
-    pub broadcasts: Hash,
-    /// SHA-256 of the sealed deal.
-    #[cbor(n(5), with = "cbor::hash")]
-    pub envelope: Hash,
+    pub envelopes: Vec<Envelope>,
 }
 
-impl Statement for DealText {
-    const DOMAIN: &'static [u8] = domain::DKG_DEAL;
-}
-
-/// A sealed deal with its dealer's signature.
+/// What all custodians gave in one round, as one of them gets it.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
-pub struct Deal {
-    /// Dealer.
+pub struct Round {
+    /// One part of every custodian, ascending.
     #[n(0)]
-    pub from: u16,
-    /// Recipient.
+    pub parts: Vec<SignedPart>,
+    /// The envelopes made for this one.
     #[n(1)]
-    pub to: u16,
-    /// HPKE envelope.
-    #[n(2)]
-    pub envelope: Bytes,
-    /// Identity signature over [`DealText`].
-    #[n(3)]
-    pub signature: Array<64>,
+    pub envelopes: Vec<Envelope>,
 }
 
-/// Deals: those that one dealer made, or those made for one recipient.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub struct Deals {
-    /// Attempt.
-    #[n(0)]
-    pub attempt: Array<16>,
-    /// The deals.
-    #[n(1)]
-    pub deals: Vec<Deal>,
+impl Round {
+    /// What one custodian gets of what all gave.
+    pub fn for_one(number: u16, given: &[Given]) -> Self {
+        let envelopes = given.iter().flat_map(|given| &given.envelopes);
+        Self {
+            parts: given.iter().map(|given| given.part.clone()).collect(),
+            envelopes: envelopes.filter(|envelope| envelope.to == number).cloned().collect(),
+        }
+    }
 }
 
 /// What a custodian certifies at the end.
@@ -158,7 +140,7 @@ pub struct SignedFinished {
     pub signature: Array<64>,
 }
 
-/// One dealer's deals of both keys to one recipient, before sealing.
+/// What one custodian seals to another in one round, for both keys.
 #[derive(Encode, Decode)]
 #[cbor(map)]
 pub(crate) struct PlainDeal {
@@ -169,35 +151,40 @@ pub(crate) struct PlainDeal {
 }
 
 canonical!(
-    Begin => "dkg begin", Broadcast => "dkg broadcast", SignedBroadcast => "signed dkg broadcast",
-    Broadcasts => "dkg broadcasts", DealText => "dkg deal text", Deal => "dkg deal", Deals => "dkg deals",
+    Begin => "dkg begin", Part => "dkg part", SignedPart => "signed dkg part", Given => "dkg given", Round => "dkg round",
     PlainDeal => "dkg plain deal", Finished => "dkg finished", SignedFinished => "signed dkg finished",
 );
 
-/// Largest package or deal of one key that is read, bytes.
-pub(crate) const MAX_PACKAGE: usize = 16 * 1024;
+/// Largest broadcast of one key that is read, bytes.
+pub(crate) const MAX_BROADCAST: usize = 16 * 1024;
+/// Largest deal of one key that is read, bytes: the oblivious transfers of a DKLs23 key.
+pub(crate) const MAX_DEAL: usize = 256 * 1024;
+
+/// Where one key of a DKG stands.
+pub(crate) enum Progress {
+    /// It takes another round.
+    Running(Box<dyn DkgRound>),
+    /// It is made.
+    Made(Dealt),
+}
 
 /// Where a custodian stands in a DKG; in memory only. A custodian that restarts begins a new attempt with the others.
-pub struct Ceremony(pub(crate) Stage);
+pub struct Ceremony(pub(crate) Option<Stage>);
 
-pub(crate) enum Stage {
-    Idle,
-    Dealt {
-        attempt: Array<16>,
-        token: Box<dyn DkgRound>,
-        log: Box<dyn DkgRound>,
-        own: SignedBroadcast,
-    },
-    Awaiting {
-        attempt: Array<16>,
-        token: Box<dyn DkgDealing>,
-        log: Box<dyn DkgDealing>,
-        broadcasts: Hash,
-    },
+pub(crate) struct Stage {
+    pub(crate) attempt: Array<16>,
+    /// Round whose part was sent last.
+    pub(crate) round: u8,
+    /// Digest of all parts of the rounds before.
+    pub(crate) seen: Hash,
+    pub(crate) token: Progress,
+    pub(crate) log: Progress,
+    /// The part sent last.
+    pub(crate) own: SignedPart,
 }
 
 impl Ceremony {
     pub(crate) const fn idle() -> Self {
-        Self(Stage::Idle)
+        Self(None)
     }
 }

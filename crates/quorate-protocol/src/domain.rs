@@ -13,12 +13,10 @@ pub const PROPOSE: &[u8] = b"quorate/propose/v1\0";
 pub const PEER: &[u8] = b"quorate/peer-statement/v1\0";
 /// DKG session identifier: ties every DKG message to one tenant, key and attempt.
 pub const DKG_SESSION: &[u8] = b"quorate/dkg-session/v1\0";
-/// DKG broadcast, signed by its dealer.
-pub const DKG_BROADCAST: &[u8] = b"quorate/dkg-broadcast/v1\0";
-/// Digest over all broadcasts: what a dealer saw before it dealt.
-pub const DKG_BROADCASTS: &[u8] = b"quorate/dkg-broadcasts/v1\0";
-/// DKG deal, sealed to its recipient and signed by its dealer.
-pub const DKG_DEAL: &[u8] = b"quorate/dkg-deal/v1\0";
+/// One custodian's part of one round of a DKG, with the digests of what it sealed to others.
+pub const DKG_PART: &[u8] = b"quorate/dkg-part/v1\0";
+/// Digest over all parts of all rounds so far: what a custodian saw before it went on.
+pub const DKG_SEEN: &[u8] = b"quorate/dkg-seen/v1\0";
 /// Joint transcript of both keys' DKG, certified by every custodian.
 pub const DKG_TRANSCRIPT: &[u8] = b"quorate/dkg-transcript/v1\0";
 /// HPKE `info` of envelopes between custodians.
@@ -38,9 +36,8 @@ pub const ALL: &[&[u8]] = &[
     PROPOSE,
     PEER,
     DKG_SESSION,
-    DKG_BROADCAST,
-    DKG_BROADCASTS,
-    DKG_DEAL,
+    DKG_PART,
+    DKG_SEEN,
     DKG_TRANSCRIPT,
     ENVELOPE,
     BODY_KEY,

@@ -1,14 +1,101 @@
-//! Envelopes from one custodian to another through a gateway that is not trusted: HPKE to the recipient (RFC 9180), signed by
-//! the sender, so that the gateway can neither read nor alter one, and a complaint can be attributed.
+//! Envelopes from one custodian to another through a gateway that is not trusted: HPKE to the recipient (RFC 9180), with their place in
+//! the protocol as associated data. The digest of each stands in what its sender signs. So the gateway can neither read, alter, exchange
+//! nor replay one; it can lose one, which is seen before anything is used up; and what an envelope holds is its sender's word.
 
-use crate::domain;
+use crate::{Committee, domain};
 use hpke::{
     Deserializable, Kem as _, OpModeR, OpModeS, Serializable, aead::ChaCha20Poly1305, kdf::HkdfSha256,
     kem::X25519HkdfSha256 as Kem,
 };
-use quorate_rules::cbor::Bytes;
+use minicbor::{Decode, Encode};
+use quorate_rules::{
+    Refusal, canonical,
+    cbor::{self, Bytes},
+};
+use quorate_tlog::hash::{Hash, sha256};
 use rand_core::{CryptoRng, RngCore};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+/// An envelope on its way.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Envelope {
+    /// Who sealed it.
+    #[n(0)]
+    pub from: u16,
+    /// Who can open it.
+    #[n(1)]
+    pub to: u16,
+    /// HPKE encapsulation and ciphertext.
+    #[n(2)]
+    pub sealed: Bytes,
+}
+
+/// Names an envelope in what its sender signs.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Enclosed {
+    /// Who can open it.
+    #[n(0)]
+    pub to: u16,
+    /// SHA-256 of the sealed bytes.
+    #[cbor(n(1), with = "cbor::hash")]
+    pub digest: Hash,
+}
+
+canonical!(Envelope => "envelope", Enclosed => "enclosed");
+
+impl Envelope {
+    /// Seals from one custodian to another. `place` says where in the protocol; it must differ wherever an envelope must not fit.
+    pub fn seal(
+        committee: &Committee,
+        (from, to): (u16, u16),
+        place: &[u8],
+        plain: &[u8],
+        rng: &mut (impl CryptoRng + RngCore),
+    ) -> Option<Self> {
+        let recipient = committee.custodian(to)?;
+        let sealed = seal(&recipient.envelope_key.0, plain, &associated(place, from, to), rng)?;
+        Some(Self { from, to, sealed })
+    }
+
+    /// What its sender signs of it.
+    pub fn enclosed(&self) -> Enclosed {
+        Enclosed {
+            to: self.to,
+            digest: sha256(&[&self.sealed]),
+        }
+    }
+
+    /// Opens it; `None` if its sender sealed something else, or to somebody else.
+    pub fn open(&self, key: &EnvelopeKey, place: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        key.open(&self.sealed, &associated(place, self.from, self.to))
+    }
+}
+
+/// Finds the envelope that `from` signed for `to`. None, if it signed none. One that it signed and that is missing or altered is the
+/// carrier's fault, and refused before its contents can be held against anybody.
+pub fn find<'a>(
+    envelopes: &'a [Envelope],
+    (from, to): (u16, u16),
+    enclosed: &[Enclosed],
+) -> Result<Option<&'a Envelope>, Refusal> {
+    let mut signed = enclosed.iter().filter(|enclosed| enclosed.to == to);
+    let Some(named) = signed.next() else {
+        return Ok(None);
+    };
+    let mut carried = envelopes
+        .iter()
+        .filter(|envelope| envelope.from == from && envelope.to == to);
+    match (carried.next(), carried.next()) {
+        (Some(envelope), None) if envelope.enclosed() == *named => Ok(Some(envelope)),
+        _ => Err(Refusal::WrongEnvelope),
+    }
+}
+
+fn associated(place: &[u8], from: u16, to: u16) -> Vec<u8> {
+    [place, &from.to_be_bytes(), &to.to_be_bytes()].concat()
+}
 
 /// A custodian's own HPKE key pair.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
@@ -49,8 +136,8 @@ impl EnvelopeKey {
             .unwrap_or([0; 32])
     }
 
-    /// Opens an envelope; `None` if it was not sealed to this key with this associated data.
-    pub fn open(&self, envelope: &[u8], associated_data: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    /// Opens sealed bytes; `None` if they were not sealed to this key with this associated data.
+    fn open(&self, envelope: &[u8], associated_data: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let (encapsulated, ciphertext) = envelope.split_at_checked(32)?;
         let secret = <Kem as hpke::Kem>::PrivateKey::from_bytes(&self.secret).ok()?;
         let encapsulated = <Kem as hpke::Kem>::EncappedKey::from_bytes(encapsulated).ok()?;
@@ -68,7 +155,7 @@ impl EnvelopeKey {
 }
 
 /// Seals to a recipient's public key. `None` if that is no X25519 point.
-pub fn seal(
+fn seal(
     recipient: &[u8; 32],
     plain: &[u8],
     associated_data: &[u8],

@@ -1,8 +1,9 @@
 //! The key shares of one custodian. They come from a sealed file and go to no other place; the database never sees one.
 
+use crate::message::{MAX_BATCH, MAX_MESSAGE};
 use minicbor::{Decode, Encode};
 use quorate_rules::{
-    Refusal,
+    Refusal, TokenAlg,
     body::KeysBody,
     canonical,
     cbor::{Bytes, Canonical},
@@ -30,13 +31,23 @@ pub struct Schemes {
 }
 
 impl Schemes {
-    /// The schemes of a tenant whose tokens are signed with "EdDSA".
-    pub fn frost() -> Self {
+    /// The schemes of a tenant whose tokens are signed with this algorithm.
+    pub fn of(alg: TokenAlg) -> Self {
         let frost: Arc<dyn Scheme> = Arc::new(quorate_threshold::FrostEd25519);
-        Self {
-            token: Arc::clone(&frost),
-            log: frost,
-        }
+        let token: Arc<dyn Scheme> = match alg {
+            TokenAlg::EdDsa => Arc::clone(&frost),
+            TokenAlg::Es256 => Arc::new(quorate_threshold::Dkls23P256),
+        };
+        Self { token, log: frost }
+    }
+
+    /// Most tokens that one batch may hold where `threshold` custodians sign: what they send each other alone must fit into messages.
+    pub fn tokens_at_most(&self, threshold: u16) -> usize {
+        let others = usize::from(threshold.saturating_sub(1));
+        let per_token = self.token.direct_bytes_max().saturating_mul(others);
+        // An eighth is left for lists, votes and seals. A sign-in takes two tokens, so there is always room for as many.
+        let room = MAX_MESSAGE.saturating_sub(MAX_MESSAGE.div_euclid(8));
+        room.checked_div(per_token).unwrap_or(MAX_BATCH).clamp(2, MAX_BATCH)
     }
 }
 

@@ -1,6 +1,10 @@
 //! Messages between gateway and custodian (PROTOCOL §5, §9): deterministic CBOR, each with its bounds.
 
-use crate::{Head, QuorumCertificate, View, Vote, domain, signed::Statement};
+use crate::{
+    Head, QuorumCertificate, View, Vote, domain,
+    envelope::{Enclosed, Envelope},
+    signed::Statement,
+};
 use minicbor::{Decode, Encode};
 use quorate_rules::{
     Evidence, Refusal,
@@ -135,6 +139,9 @@ pub struct Status {
     /// Transcripts of finished DKGs whose keys are not in the log yet.
     #[n(9)]
     pub transcripts: Vec<Array<32>>,
+    /// Custodians with which it never signs again under these keys.
+    #[n(10)]
+    pub banned: Vec<u16>,
 }
 
 /// Whether a custodian votes.
@@ -398,7 +405,7 @@ pub struct Output {
     /// SHA-256 of the bytes to be signed, as this custodian built them.
     #[cbor(n(1), with = "cbor::hash")]
     pub digest: Hash,
-    /// The scheme's own bytes.
+    /// The scheme's own bytes, for all.
     #[n(2)]
     pub bytes: Bytes,
 }
@@ -410,6 +417,27 @@ pub struct Outputs {
     /// Items.
     #[n(0)]
     pub items: Vec<Output>,
+    /// What is sealed to single other signers; empty where the schemes have nothing of the kind.
+    #[n(1)]
+    pub enclosed: Vec<Enclosed>,
+}
+
+/// What one signer seals to another in one round: the scheme's own bytes for each signature, in ascending order of purpose.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Directs {
+    #[n(0)]
+    pub(crate) items: Vec<Direct>,
+}
+
+/// What one signer gives another for one signature.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Direct {
+    #[n(0)]
+    pub(crate) purpose: Purpose,
+    #[n(1)]
+    pub(crate) bytes: Bytes,
 }
 
 /// Context under which a list of outputs is signed.
@@ -474,6 +502,9 @@ pub struct Voted {
     /// Leaves that stay in the log as attempts without a token: index and code of the refusal.
     #[n(2)]
     pub refused: Vec<(u64, String)>,
+    /// What is sealed to single other signers.
+    #[n(3)]
+    pub envelopes: Vec<Envelope>,
 }
 
 /// Trip 2: the certificate and the signers' round-1 lists. Trip k + 1 of longer schemes: their lists of round k.
@@ -495,6 +526,9 @@ pub struct Commit {
     /// Exactly the signers' lists, ascending.
     #[n(4)]
     pub lists: Vec<SignedOutputs>,
+    /// The envelopes that the others made for the recipient.
+    #[n(5)]
+    pub envelopes: Vec<Envelope>,
 }
 
 /// Answer to trip 2: the next round's outputs; for FROST the signature shares.
@@ -507,6 +541,24 @@ pub struct Committed {
     /// Tokens that are signed no more, because their window has passed.
     #[n(1)]
     pub refused: Vec<(u64, String)>,
+    /// What is sealed to single other signers.
+    #[n(2)]
+    pub envelopes: Vec<Envelope>,
+    /// Whose outputs this custodian could not use. Its word alone: it says whom to try without, and proves nothing.
+    #[n(3)]
+    pub accused: Vec<Accusation>,
+}
+
+/// One custodian's word against another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[cbor(map)]
+pub struct Accusation {
+    /// Who is accused.
+    #[n(0)]
+    pub custodian: u16,
+    /// Whether the accuser will never sign with it again (see [`crate::saved::Ban`]).
+    #[n(1)]
+    pub banned: bool,
 }
 
 /// A refusal on the wire.
@@ -532,7 +584,7 @@ canonical!(
     LogEntry => "log entry", Hello => "hello", Status => "status", AskPeer => "ask-peer", PeerStatement => "peer statement",
     SignedPeerStatement => "signed peer statement", Join => "join", EnterView => "enter-view", NewView => "new-view",
     SignedNewView => "signed new-view", Follow => "follow", Fetch => "fetch", Fetched => "fetched", Propose => "propose",
-    SignedPropose => "signed propose", Outputs => "outputs", OutputsText => "outputs text", Voted => "voted",
+    SignedPropose => "signed propose", Outputs => "outputs", Directs => "directs", OutputsText => "outputs text", Voted => "voted",
     Commit => "commit", Committed => "committed", Refused => "refused",
 );
 
@@ -567,11 +619,11 @@ pub mod path {
     pub const PROPOSE: &str = "/v1/propose";
     /// [`super::Commit`] → [`super::Committed`]
     pub const COMMIT: &str = "/v1/commit";
-    /// [`crate::dkg::Begin`] → [`crate::dkg::SignedBroadcast`]
+    /// [`crate::dkg::Begin`] → [`crate::dkg::Given`]
     pub const DKG_BEGIN: &str = "/v1/dkg/begin";
-    /// [`crate::dkg::Broadcasts`] → [`crate::dkg::Deals`]
-    pub const DKG_DEAL: &str = "/v1/dkg/deal";
-    /// [`crate::dkg::Deals`] → [`crate::dkg::SignedFinished`]
+    /// [`crate::dkg::Round`] → [`crate::dkg::Given`]
+    pub const DKG_ROUND: &str = "/v1/dkg/round";
+    /// [`crate::dkg::Round`] → [`crate::dkg::SignedFinished`]
     pub const DKG_FINISH: &str = "/v1/dkg/finish";
     /// Empty → `name value` lines, for the gateway's metrics.
     pub const METRICS: &str = "/v1/metrics";

@@ -2,9 +2,8 @@
 
 use crate::{Head, Quorum, tip::Logged};
 use quorate_rules::{Grant, Refusal, TokenEntry};
-use quorate_threshold::{Advance, Identifier, Permit, Session, SignError};
+use quorate_threshold::{Advance, Permit, RoundInputs, Session, SignError};
 use quorate_tlog::checkpoint::{Checkpoint, Origin};
-use std::collections::BTreeMap;
 
 /// A token whose grant was judged good, on its way into the log.
 #[derive(Debug)]
@@ -71,10 +70,6 @@ pub fn checkpoint_text(origin: &str, head: Head) -> Result<String, Refusal> {
 }
 
 /// The one call of [`quorate_threshold::sign`].
-pub(crate) fn advance(
-    permit: &impl Permit,
-    session: Session,
-    inputs: &BTreeMap<Identifier, Vec<u8>>,
-) -> Result<Advance, SignError> {
+pub(crate) fn advance(permit: &impl Permit, session: Session, inputs: &RoundInputs) -> Result<Advance, SignError> {
     quorate_threshold::sign(permit, session, inputs)
 }

@@ -2,7 +2,10 @@
 
 use crate::{Head, QuorumCertificate, View, tip::Tip};
 use minicbor::{Decode, Encode};
-use quorate_rules::{canonical, cbor::Bytes};
+use quorate_rules::{
+    canonical,
+    cbor::{Array, Bytes},
+};
 use quorate_tlog::range::CompactRange;
 
 /// The state record.
@@ -39,6 +42,25 @@ pub struct SavedState {
     /// Whether the disk was found rolled back: for good.
     #[n(9)]
     pub amnesic: bool,
+    /// Custodians with which this one never signs again, for good.
+    #[n(10)]
+    pub bans: Vec<Ban>,
+}
+
+/// Another custodian cheated in a multiplication (DKLs23), and may have learned something of what this custodian's share of one key
+/// rests on. With enough such answers it could learn the share, so there are no more: only new keys end a ban.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Ban {
+    /// Who cheated.
+    #[n(0)]
+    pub custodian: u16,
+    /// Transcript of the DKG whose token key it is about.
+    #[n(1)]
+    pub transcript: Array<32>,
+    /// Head whose tokens were being signed.
+    #[n(2)]
+    pub head: Head,
 }
 
 /// A custodian's own newest vote.

@@ -1,7 +1,7 @@
 //! Bodies: what a leaf commits to. They lie beside the log, token bodies sealed to the tenant's audit key.
 
 use crate::{
-    canonical,
+    TokenAlg, canonical,
     cbor::{Array, Bytes},
     decision::Approval,
     name::Issuer,
@@ -26,9 +26,9 @@ pub struct GenesisBody {
     /// Custodians, threshold and malicious bound.
     #[n(3)]
     pub quorum: QuorumRule,
-    /// JWS algorithm of tokens ("EdDSA").
+    /// JWS algorithm of tokens; never changes.
     #[n(4)]
-    pub token_alg: String,
+    pub token_alg: TokenAlg,
     /// The custodians, numbered from 1 in this order.
     #[n(5)]
     pub custodians: Vec<CustodianRecord>,
@@ -68,9 +68,9 @@ pub struct KeysBody {
     /// Encoded group key (public) of the log key.
     #[n(2)]
     pub log_group: Bytes,
-    /// Public token key, as verifiers use it.
+    /// Public token key; [`TokenAlg::token_key`] of the genesis' algorithm reads it, and [`crate::Registry::token_key`] is what it read.
     #[n(3)]
-    pub token_key: Array<32>,
+    pub token_key: Bytes,
     /// Public log key, Ed25519.
     #[n(4)]
     pub log_key: Array<32>,

@@ -45,6 +45,7 @@ pub mod revocation;
 pub mod sign_in;
 pub mod tag;
 pub mod token;
+pub mod token_alg;
 pub mod webauthn;
 
 pub use evidence::Evidence;
@@ -54,6 +55,7 @@ pub use quorum::QuorumRule;
 pub use refusal::Refusal;
 pub use registry::Registry;
 pub use token::{Position, TokenEntry};
+pub use token_alg::TokenAlg;
 
 /// The newest version of the rules in this crate. A tenant's log activates a version by decision, so that custodians of two
 /// releases build the same bytes (PROTOCOL §8).

@@ -1,6 +1,7 @@
 //! Records of the registry: what a tenant's decisions have made of it.
 
 use crate::{
+    TokenAlg,
     body::KeysBody,
     canonical,
     cbor::{Array, Bytes, Malformed},
@@ -125,7 +126,7 @@ pub struct TenantRecord {
     pub quorum: QuorumRule,
     /// JWS algorithm of tokens.
     #[n(3)]
-    pub token_alg: String,
+    pub token_alg: TokenAlg,
     /// Whether it is a demonstration.
     #[n(4)]
     pub demo: bool,

@@ -208,6 +208,12 @@ refusals! {
     NoSuchAttempt => "no_such_attempt",
     /// The round-1 lists are not exactly the signers', one is altered or not signed by its custodian: reused or exchanged commitments.
     WrongCommitments => "wrong_commitments",
+    /// An envelope that another signer signed is missing, or is not the one that it signed: a carrier that flips a bit, so that honest
+    /// custodians take each other for cheats.
+    WrongEnvelope => "wrong_envelope",
+    /// The signer set holds a custodian that once cheated this one in a multiplication: with every further signature it could learn more
+    /// of this custodian's share.
+    BannedSigner => "banned_signer",
     /// The evidence was good for this batch but its window has passed by now: late signing.
     Late => "late",
     /// The custodian has not yet heard from enough others to vote: rollback of its disk.

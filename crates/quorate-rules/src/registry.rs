@@ -3,7 +3,7 @@
 mod people;
 
 use crate::{
-    RULES_VERSION, Refusal,
+    RULES_VERSION, Refusal, TokenAlg,
     body::{DecisionBody, GenesisBody, KeysBody},
     canonical,
     cbor::{Array, Canonical, Malformed},
@@ -15,6 +15,7 @@ use crate::{
     quorum::QuorumRule,
     record::{AdminSet, ClientRecord, CustodianRecord, GatewayRecord, PendingRecord, Record, TenantRecord},
     token::SigningHeader,
+    token_alg::BadTokenKey,
 };
 use minicbor::{Decode, Encode};
 use quorate_tlog::{
@@ -30,12 +31,30 @@ use std::ops::Bound;
 pub struct Registry {
     records: BTreeMap<String, Stored>,
     root: Option<Hash>,
-    header: Option<SigningHeader>,
+    signing: Option<TokenSigning>,
     next_effect_ms: Option<u64>,
     /// Hashes of all passkeys' public keys: none is ever registered twice.
     passkey_keys: BTreeSet<Hash>,
     /// Index of the last entry that was folded and changed something.
     last_change: Option<u64>,
+}
+
+/// The token key of the keys in force, read as the algorithm of genesis says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct TokenSigning {
+    key: PublicJwk,
+    header: SigningHeader,
+}
+
+impl TokenSigning {
+    fn read(alg: TokenAlg, keys: &KeysBody) -> Result<Self, BadTokenKey> {
+        let key = alg.token_key(&keys.token_key)?;
+        let kid = key.thumbprint();
+        Ok(Self {
+            key,
+            header: SigningHeader { alg, kid },
+        })
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -179,18 +198,13 @@ impl Registry {
             return Err(Refusal::UnknownEntry);
         }
         let keys = KeysBody::from_canonical(entry.body).map_err(|_| Refusal::Malformed)?;
-        let token_key = PublicJwk::Ed25519(keys.token_key);
-        let sound = keys.epoch == 1
-            && keys.token_key != keys.log_key
-            && token_key.is_sound()
-            && PublicJwk::Ed25519(keys.log_key).is_sound();
+        let alg = self.tenant().ok_or(Refusal::UnknownEntry)?.token_alg;
+        let signing = TokenSigning::read(alg, &keys).map_err(|_| Refusal::Malformed)?;
+        let sound = keys.epoch == 1 && *keys.token_key != keys.log_key.0 && PublicJwk::Ed25519(keys.log_key).is_sound();
         if !sound {
             return Err(Refusal::Malformed);
         }
-        self.header = Some(SigningHeader {
-            alg: token_key.alg().to_owned(),
-            kid: token_key.thumbprint(),
-        });
+        self.signing = Some(signing);
         self.put(entry.index, entry.salt, Record::Keys(keys));
         self.refresh();
         Ok(())
@@ -378,11 +392,11 @@ impl Registry {
             registry.records.insert(key, stored);
         }
         if let Some(keys) = registry.keys() {
-            let token_key = PublicJwk::Ed25519(keys.token_key);
-            registry.header = Some(SigningHeader {
-                alg: token_key.alg().to_owned(),
-                kid: token_key.thumbprint(),
-            });
+            let other = Malformed {
+                what: SavedRegistry::WHAT,
+            };
+            let alg = registry.tenant().ok_or(other)?.token_alg;
+            registry.signing = Some(TokenSigning::read(alg, keys).map_err(|_| other)?);
         }
         if !registry.records.is_empty() {
             registry.refresh();
@@ -473,7 +487,12 @@ impl Registry {
 
     /// `alg` and `kid` of tokens; absent before the keys entry.
     pub fn signing_header(&self) -> Option<&SigningHeader> {
-        self.header.as_ref()
+        self.signing.as_ref().map(|signing| &signing.header)
+    }
+
+    /// The key under which tokens verify: sound, and of the algorithm that genesis names; absent before the keys entry.
+    pub fn token_key(&self) -> Option<&PublicJwk> {
+        self.signing.as_ref().map(|signing| &signing.key)
     }
 
     /// Rules version in force.
@@ -546,7 +565,6 @@ pub fn check_genesis(genesis: &GenesisBody) -> Result<(), Refusal> {
         .quorum
         .checked()
         .is_ok_and(|rule| usize::from(rule.custodians()) == n)
-        && genesis.token_alg == "EdDSA"
         && genesis.log >= 1
         && genesis.rules >= 1
         && genesis.admins.check().is_ok()

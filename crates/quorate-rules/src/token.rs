@@ -2,7 +2,7 @@
 //! one leaf for each.
 
 use crate::{
-    Grant,
+    Grant, TokenAlg,
     body::TokenBody,
     cbor::{Array, Bytes, Canonical},
     grant::{Behind, PersonBehind, TokenKind},
@@ -29,7 +29,7 @@ pub struct Position {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SigningHeader {
     /// JWS algorithm of the issuer.
-    pub alg: String,
+    pub alg: TokenAlg,
     /// Thumbprint of the token key.
     pub kid: String,
 }
@@ -88,7 +88,7 @@ impl TokenEntry {
 fn protected(header: &SigningHeader, typ: &str) -> String {
     let mut object = ObjectWriter::default();
     object
-        .text("alg", &header.alg)
+        .text("alg", header.alg.name())
         .text("kid", &header.kid)
         .text("typ", typ);
     object.finish()

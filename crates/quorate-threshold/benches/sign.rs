@@ -3,7 +3,8 @@
 use criterion::{BatchSize, Criterion};
 use frost_ed25519 as frost;
 use quorate_threshold::{
-    Dealt, DkgContext, FrostEd25519, Identifier, KeyShare, Opened, Parameters, Permit, Scheme, sign,
+    Advance, Dealt, DkgContext, DkgStep, Dkls23P256, FrostEd25519, Identifier, KeyShare, Opened, Parameters, Permit,
+    RoundInputs, RoundOutput, Scheme, sign,
 };
 use rand_core::OsRng;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,31 +22,101 @@ impl Permit for Message {
 
 type Outputs = BTreeMap<Identifier, Vec<u8>>;
 
-fn deal(parameters: Parameters) -> BTreeMap<Identifier, Dealt> {
-    let (mut rounds, mut broadcasts) = (Vec::new(), BTreeMap::new());
+/// What each party sees of what all gave.
+fn exchange(outputs: BTreeMap<Identifier, RoundOutput>) -> BTreeMap<Identifier, RoundInputs> {
+    let broadcasts: Outputs = outputs
+        .iter()
+        .map(|(from, output)| (*from, output.broadcast.clone()))
+        .collect();
+    let mut seen: BTreeMap<_, _> = outputs
+        .keys()
+        .map(|me| (*me, RoundInputs::broadcasts(broadcasts.clone())))
+        .collect();
+    for (from, output) in outputs {
+        for (to, direct) in output.directs {
+            seen.get_mut(&to).expect("a participant").directs.insert(from, direct);
+        }
+    }
+    seen
+}
+
+fn deal(scheme: &dyn Scheme, parameters: Parameters) -> BTreeMap<Identifier, Dealt> {
+    let (mut rounds, mut outputs) = (BTreeMap::new(), BTreeMap::new());
     for me in parameters.identifiers() {
         let context = DkgContext {
             parameters,
             me,
             session: [7; 32],
         };
-        let (round, broadcast) = FrostEd25519.begin_dkg(&context, &mut OsRng).expect("a sound context");
-        rounds.push((me, round));
-        broadcasts.insert(me, broadcast);
+        let (round, output) = scheme.begin_dkg(&context, &mut OsRng).expect("a sound context");
+        rounds.insert(me, round);
+        outputs.insert(me, output);
     }
-    let (mut dealings, mut boxes) = (Vec::new(), BTreeMap::<_, BTreeMap<_, _>>::new());
-    for (me, round) in rounds {
-        let (dealing, deals) = round.deal(&broadcasts).expect("honest broadcasts");
-        dealings.push((me, dealing));
-        for (to, deal) in deals {
-            boxes.entry(to).or_default().insert(me, deal);
+    let mut dealt = BTreeMap::new();
+    while !outputs.is_empty() {
+        let mut next = BTreeMap::new();
+        for (me, inputs) in exchange(outputs) {
+            let round = rounds.remove(&me).expect("a participant");
+            match round.advance(&inputs).expect("honest participants") {
+                DkgStep::Continue(round, output) => {
+                    rounds.insert(me, round);
+                    next.insert(me, output);
+                }
+                DkgStep::Done(done) => drop(dealt.insert(me, done)),
+            }
         }
+        outputs = next;
     }
-    let mut finish = |me| boxes.remove(&me).expect("a box for everybody");
-    dealings
-        .into_iter()
-        .map(|(me, dealing)| (me, dealing.finish(finish(me)).expect("honest deals")))
-        .collect()
+    dealt
+}
+
+/// A whole ECDSA signature: all rounds of all signers, and the coordinator's part. What one token costs all processes together.
+fn ecdsa(criterion: &mut Criterion, t: u16, n: u16) {
+    let dealt = deal(&Dkls23P256, Parameters::new(t, n).expect("within bounds"));
+    let signers: BTreeSet<Identifier> = dealt.keys().copied().take(usize::from(t)).collect();
+    let group = &dealt.values().next().expect("n is not zero").group;
+    let mut bench = criterion.benchmark_group(format!("{t}-of-{n}"));
+    bench.sample_size(20);
+    bench.bench_function("ecdsa, all signers", |bencher| {
+        bencher.iter(|| {
+            let (mut sessions, mut outputs) = (BTreeMap::new(), BTreeMap::new());
+            for id in &signers {
+                let opened = dealt[id]
+                    .share
+                    .commit(&MESSAGE, &signers, &mut OsRng)
+                    .expect("a sound signer set");
+                sessions.insert(*id, opened.session);
+                outputs.insert(*id, opened.output);
+            }
+            let mut broadcasts = Vec::new();
+            let mut last = Outputs::new();
+            while !outputs.is_empty() {
+                broadcasts.push(
+                    outputs
+                        .iter()
+                        .map(|(id, output)| (*id, output.broadcast.clone()))
+                        .collect::<Outputs>(),
+                );
+                let mut next = BTreeMap::new();
+                for (id, inputs) in exchange(outputs) {
+                    let session = sessions.remove(&id).expect("a signer");
+                    match sign(&Message, session, &inputs).expect("honest signers") {
+                        Advance::Continue(session, output) => {
+                            sessions.insert(id, session);
+                            next.insert(id, output);
+                        }
+                        Advance::Done(output) => drop(last.insert(id, output)),
+                    }
+                }
+                outputs = next;
+            }
+            broadcasts.push(std::mem::take(&mut last));
+            Dkls23P256
+                .aggregate(group, &MESSAGE, &broadcasts)
+                .expect("honest parts")
+        });
+    });
+    bench.finish();
 }
 
 /// Opens a session at every signer: the sessions, and what all of them see.
@@ -60,19 +131,22 @@ fn open(
             .expect("a sound signer set")
     };
     let opened: BTreeMap<_, _> = signers.iter().map(|id| (*id, commit(id))).collect();
-    let outputs = opened.iter().map(|(id, opened)| (*id, opened.output.clone())).collect();
+    let outputs = opened
+        .iter()
+        .map(|(id, opened)| (*id, opened.output.broadcast.clone()))
+        .collect();
     (opened, outputs)
 }
 
 fn answer(opened: Opened, seen: &Outputs) -> Vec<u8> {
-    match sign(&Message, opened.session, seen) {
-        Ok(quorate_threshold::Advance::Done(output)) => output,
+    match sign(&Message, opened.session, &RoundInputs::broadcasts(seen.clone())) {
+        Ok(Advance::Done(output)) => output,
         other => unreachable!("FROST has two rounds: {other:?}"),
     }
 }
 
 fn ours(criterion: &mut Criterion, t: u16, n: u16) {
-    let dealt = deal(Parameters::new(t, n).expect("within bounds"));
+    let dealt = deal(&FrostEd25519, Parameters::new(t, n).expect("within bounds"));
     let signers: BTreeSet<Identifier> = dealt.keys().copied().take(usize::from(t)).collect();
     let first = dealt.values().next().expect("n is not zero");
     let share: &dyn KeyShare = first.share.as_ref();
@@ -183,6 +257,9 @@ fn main() {
     for (t, n) in [(2, 3), (3, 4), (5, 7)] {
         ours(&mut criterion, t, n);
         theirs(&mut criterion, t, n);
+    }
+    for (t, n) in [(2, 3), (3, 4), (3, 5), (5, 7)] {
+        ecdsa(&mut criterion, t, n);
     }
     criterion.final_summary();
 }

@@ -11,6 +11,7 @@ mod vectors;
 
 use crate::{
     group::{GroupKey, Identifier},
+    round::RoundOutput,
     scheme::{AggregateError, BadShare, BadSignature, DkgContext, DkgError, DkgRound, KeyShare, Opened, Scheme},
     session::{Session, SignError},
 };
@@ -40,6 +41,10 @@ impl Scheme for FrostEd25519 {
         2
     }
 
+    fn dkg_rounds(&self) -> u8 {
+        2
+    }
+
     fn read_share(&self, bytes: &[u8]) -> Result<Box<dyn KeyShare>, BadShare> {
         Ok(Box::new(FrostShare::decode(bytes)?))
     }
@@ -48,7 +53,7 @@ impl Scheme for FrostEd25519 {
         &self,
         context: &DkgContext,
         rng: &mut dyn CryptoRngCore,
-    ) -> Result<(Box<dyn DkgRound>, Vec<u8>), DkgError> {
+    ) -> Result<(Box<dyn DkgRound>, RoundOutput), DkgError> {
         dkg::begin(context, rng)
     }
 
@@ -217,6 +222,9 @@ impl KeyShare for FrostShare {
         let (nonces, commitments, output) = round1::commit(&self.secret, rng)?;
         let state = Box::new(round2::Committed::new(signer, nonces, commitments));
         let session = Session::new(self.identifier, signers, message, state, &output)?;
-        Ok(Opened { session, output })
+        Ok(Opened {
+            session,
+            output: RoundOutput::broadcast(output),
+        })
     }
 }

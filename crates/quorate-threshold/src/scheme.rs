@@ -2,6 +2,7 @@
 
 use crate::{
     group::{GroupKey, Identifier, Parameters},
+    round::{RoundInputs, RoundOutput},
     session::{Session, SignError},
 };
 use rand_core::CryptoRngCore;
@@ -14,21 +15,30 @@ pub trait Scheme: Send + Sync + Debug {
     /// Stable name, as it stands in group keys.
     fn name(&self) -> &'static str;
 
-    /// Outputs per signer and signature: 2 for FROST (commitment, share).
+    /// Outputs per signer and signature: 2 for FROST (commitment, share), 3 for DKLs23.
     fn rounds(&self) -> u8;
+
+    /// Most bytes that one signer gives another alone in one round of one signature: 0 for FROST. Whoever carries many signatures at
+    /// once bounds them by this.
+    fn direct_bytes_max(&self) -> usize {
+        0
+    }
+
+    /// Outputs per participant and key generation: 2 for FROST (commitments, deals), 3 for DKLs23.
+    fn dkg_rounds(&self) -> u8;
 
     /// Reads a share exactly as [`KeyShare::encode`] wrote it, and checks the secret against the group's verifying share.
     fn read_share(&self, bytes: &[u8]) -> Result<Box<dyn KeyShare>, BadShare>;
 
-    /// Begins a DKG: the first state, and the package to broadcast to every participant.
+    /// Begins a DKG: the first state and the first output.
     fn begin_dkg(
         &self,
         context: &DkgContext,
         rng: &mut dyn CryptoRngCore,
-    ) -> Result<(Box<dyn DkgRound>, Vec<u8>), DkgError>;
+    ) -> Result<(Box<dyn DkgRound>, RoundOutput), DkgError>;
 
-    /// Combines the signers' outputs, one map for each round, into a signature and verifies it as a stock verifier does. Names who
-    /// cheated if it does not verify. The identifiers must come from authenticated channels.
+    /// Combines the signers' broadcasts, one map for each round, into a signature and verifies it as a stock verifier does. Names who
+    /// cheated if it does not verify, where the scheme can tell. The identifiers must come from authenticated channels.
     fn aggregate(
         &self,
         group: &GroupKey,
@@ -68,7 +78,7 @@ pub struct Opened {
     /// Holds the nonces; consumed by [`crate::sign`].
     pub session: Session,
     /// What the other signers must see.
-    pub output: Vec<u8>,
+    pub output: RoundOutput,
 }
 
 /// What a DKG is for.
@@ -82,20 +92,20 @@ pub struct DkgContext {
     pub session: [u8; 32],
 }
 
-/// A participant that has broadcast and waits for all broadcasts.
+/// A participant of a DKG between two rounds. Holds secrets, so it wipes itself on drop.
 pub trait DkgRound: Send + Debug {
-    /// Takes all broadcasts, the own one included; returns one secret deal for every other participant. The deals must be sealed
-    /// to their recipients and signed, else nobody can prove who sent a bad one.
-    fn deal(self: Box<Self>, broadcasts: &BTreeMap<Identifier, Vec<u8>>) -> Result<DealsMade, DkgError>;
+    /// Takes what all participants gave in the last round, the own broadcast included. Direct inputs must have come sealed and
+    /// signed, else nobody can prove who sent a bad one.
+    fn advance(self: Box<Self>, inputs: &RoundInputs) -> Result<DkgStep, DkgError>;
 }
 
-/// The next state, and the secret deals by recipient.
-pub type DealsMade = (Box<dyn DkgDealing>, BTreeMap<Identifier, Zeroizing<Vec<u8>>>);
-
-/// A participant that has dealt and waits for the deals made for it.
-pub trait DkgDealing: Send + Debug {
-    /// Takes the deals of all others.
-    fn finish(self: Box<Self>, deals: BTreeMap<Identifier, Zeroizing<Vec<u8>>>) -> Result<Dealt, DkgError>;
+/// What a round of a DKG gives.
+#[derive(Debug)]
+pub enum DkgStep {
+    /// Another round follows: the next state, and what the others must see.
+    Continue(Box<dyn DkgRound>, RoundOutput),
+    /// The key.
+    Done(Dealt),
 }
 
 /// The outcome of a DKG.
@@ -119,6 +129,9 @@ pub enum DkgError {
     /// A participant's message is wrong.
     #[error("participant {} sent a wrong DKG message", .0.get())]
     Culprit(Identifier),
+    /// The participants' messages contradict each other, and nothing in them says whose is wrong.
+    #[error("the participants' DKG messages contradict each other")]
+    Contradiction,
 }
 
 /// Stored share bytes are not a share of this scheme.
@@ -140,6 +153,10 @@ pub enum AggregateError {
         /// The signers to blame, ascending.
         culprits: Vec<Identifier>,
     },
+    /// The outputs make no signature, and nothing in them says whose is wrong: one of the signers lied in the last round. Whoever
+    /// tries other signer sets finds out which.
+    #[error("one of the signers' last outputs is wrong")]
+    Unattributed,
     /// The maps are not one output of the same members, t at least, in every round: the coordinator's own mistake.
     #[error("the outputs are not one of each signer in each round")]
     Incomplete,

@@ -1,8 +1,12 @@
 //! Sessions: one signature in the making by one signer. The nonces in it are used once, because using consumes it.
 
-use crate::{domain, group::Identifier};
+use crate::{
+    domain,
+    group::Identifier,
+    round::{RoundInputs, RoundOutput},
+};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Permission to sign exactly one message. This crate cannot tell a good reason from a bad one, so the protocol implements this for
 /// private-field types only, which it makes after its last check.
@@ -24,9 +28,16 @@ pub enum SignError {
     /// splices sessions.
     #[error("the inputs are not exactly what the signers sent")]
     Inputs,
-    /// Another signer's input is malformed.
+    /// Another signer's input is malformed, or contradicts what it sent before. Another attempt with it is safe.
     #[error("the input of signer {} is malformed", .0.get())]
     Malformed(Identifier),
+    /// Another signer cheated in a way that teaches it something about lasting secrets of this share (in DKLs23: about the oblivious
+    /// transfers that every signature reuses). This share must never again take part in a signature with it.
+    #[error("signer {} cheated and must be banned", .0.get())]
+    Banned(Identifier),
+    /// The signers' inputs contradict each other, and nothing in them says whose is wrong.
+    #[error("the signers' inputs contradict each other")]
+    Unattributed,
     /// The generator that the caller passed gave no randomness. No nonce is made without.
     #[error("no randomness for a nonce")]
     Randomness,
@@ -36,12 +47,12 @@ pub enum SignError {
 #[derive(Debug)]
 pub enum Advance {
     /// Another round follows: the session, and what the others must see.
-    Continue(Session, Vec<u8>),
+    Continue(Session, RoundOutput),
     /// The last output: a signature share.
     Done(Vec<u8>),
 }
 
-/// One signature in the making: bound to one message, one signer set and what this signer sent last. Neither `Clone` nor
+/// One signature in the making: bound to one message, one signer set and what this signer broadcast last. Neither `Clone` nor
 /// serialisable, since whoever can repeat a nonce can compute the share from the answers; dropped, its nonces are wiped.
 pub struct Session {
     me: Identifier,
@@ -62,19 +73,15 @@ impl std::fmt::Debug for Session {
 
 /// A scheme's part of a session: what it must remember from one round to the next. Holds secrets, so it wipes itself on drop.
 pub trait SessionState: Send {
-    /// Uses the nonces. `inputs` holds the last output of each signer of the session, the own one included; only [`sign`] can make
-    /// the [`Authorized`] that this takes.
-    fn advance(
-        self: Box<Self>,
-        authorized: &Authorized<'_>,
-        inputs: &BTreeMap<Identifier, Vec<u8>>,
-    ) -> Result<Step, SignError>;
+    /// Uses the nonces. `inputs` holds the last broadcast of each signer of the session, the own one included, and direct inputs from
+    /// none but the other signers; only [`sign`] can make the [`Authorized`] that this takes.
+    fn advance(self: Box<Self>, authorized: &Authorized<'_>, inputs: &RoundInputs) -> Result<Step, SignError>;
 }
 
 /// What a scheme's state gives.
 pub enum Step {
     /// Next state and output.
-    Continue(Box<dyn SessionState>, Vec<u8>),
+    Continue(Box<dyn SessionState>, RoundOutput),
     /// Last output.
     Done(Vec<u8>),
 }
@@ -92,14 +99,14 @@ impl Authorized<'_> {
 }
 
 impl Session {
-    /// Binds a scheme's state to message, signers and the first output. For implementors of [`crate::KeyShare::commit`]; refuses
+    /// Binds a scheme's state to message, signers and the first broadcast. For implementors of [`crate::KeyShare::commit`]; refuses
     /// ([`SignError::Signers`]) a signer set without `me`.
     pub fn new(
         me: Identifier,
         signers: &BTreeSet<Identifier>,
         message: &[u8],
         state: Box<dyn SessionState>,
-        output: &[u8],
+        broadcast: &[u8],
     ) -> Result<Self, SignError> {
         if !signers.contains(&me) {
             return Err(SignError::Signers);
@@ -108,19 +115,15 @@ impl Session {
             me,
             signers: signers.clone(),
             message: digest(message),
-            sent: output.to_vec(),
+            sent: broadcast.to_vec(),
             state,
         })
     }
 }
 
-/// Uses a session: the only way to a signature share. `inputs` are all signers' last outputs, the own one byte for byte as sent.
-/// Whatever the outcome, the session and its nonces are gone.
-pub fn sign(
-    permit: &impl Permit,
-    session: Session,
-    inputs: &BTreeMap<Identifier, Vec<u8>>,
-) -> Result<Advance, SignError> {
+/// Uses a session: the only way to a signature share. `inputs` are all signers' last outputs, the own broadcast byte for byte as
+/// sent. Whatever the outcome, the session and its nonces are gone.
+pub fn sign(permit: &impl Permit, session: Session, inputs: &RoundInputs) -> Result<Advance, SignError> {
     let Session {
         me,
         signers,
@@ -133,7 +136,8 @@ pub fn sign(
     if digest(permitted) != message {
         return Err(SignError::Message);
     }
-    if !inputs.keys().eq(signers.iter()) || inputs.get(&me) != Some(&sent) {
+    let strangers = inputs.directs.keys().any(|from| *from == me || !signers.contains(from));
+    if !inputs.broadcasts.keys().eq(signers.iter()) || inputs.broadcasts.get(&me) != Some(&sent) || strangers {
         return Err(SignError::Inputs);
     }
     Ok(match state.advance(&Authorized { message: permitted }, inputs)? {
@@ -142,7 +146,7 @@ pub fn sign(
                 me,
                 signers,
                 message,
-                sent: output.clone(),
+                sent: output.broadcast.clone(),
                 state,
             },
             output,

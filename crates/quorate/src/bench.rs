@@ -10,6 +10,7 @@ use crate::{
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use client::{Client, Tally};
+use quorate_rules::TokenAlg;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -80,6 +81,9 @@ pub struct BenchArgs {
     /// Custodians that may be malicious, f.
     #[arg(long, value_name = "F", default_value_t = 1)]
     faulty: u16,
+    /// Algorithm of the tokens.
+    #[arg(long, value_name = "EdDSA|ES256", default_value_t = TokenAlg::EdDsa)]
+    alg: TokenAlg,
     /// Algorithm of the client's key: ES256 or EdDSA.
     #[arg(long, value_name = "ALG", default_value = "ES256")]
     key_alg: String,
@@ -176,6 +180,15 @@ fn report(
         .collect();
     let total: f64 = cpu.values().sum();
     let per_token: BTreeMap<_, _> = cpu.iter().map(|(name, ms)| (name, round(ms / tokens))).collect();
+    let link_bytes: BTreeMap<_, _> = after
+        .link_bytes
+        .iter()
+        .map(|(name, bytes)| {
+            let more = bytes - before.link_bytes.get(name).copied().unwrap_or(0.0);
+            (name.clone(), (more / tokens).round())
+        })
+        .filter(|(_, bytes)| *bytes > 0.0)
+        .collect();
     let servers: f64 = cpu
         .iter()
         .filter(|(name, _)| **name != "load-generator")
@@ -183,6 +196,7 @@ fn report(
         .sum();
     let mut report = json!({
         "grant": args.grant.name(),
+        "token_alg": args.alg,
         "client_key": args.key_alg,
         "custodians": args.custodians,
         "threshold": args.threshold,
@@ -198,6 +212,8 @@ fn report(
         "cpu_ms_per_token": round(total / tokens),
         "cpu_ms_per_token_servers": round(servers / tokens),
         "cpu_ms_per_token_by_process": per_token,
+        "link_bytes_per_token": link_bytes.values().sum::<f64>(),
+        "link_bytes_per_token_by_message": link_bytes,
         "rss_mib": after.rss_mib,
         "batches": after.batches - before.batches,
         "fsyncs": after.fsyncs - before.fsyncs,
@@ -228,6 +244,8 @@ fn round(value: f64) -> f64 {
 struct Figures {
     cpu_ms: BTreeMap<String, f64>,
     rss_mib: BTreeMap<String, f64>,
+    /// Bytes on all links, by message.
+    link_bytes: BTreeMap<String, f64>,
     batches: u64,
     fsyncs: u64,
 }
@@ -251,6 +269,7 @@ impl System {
                 "--faulty",
                 &args.faulty.to_string(),
             ])
+            .args(["--alg", args.alg.name()])
             .args(["--link-delay", &(args.link_delay / 2).to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -301,7 +320,16 @@ impl System {
                 .sum::<f64>() as u64
         };
         let fsyncs = sum("quorate_gateway_fsyncs") + sum("quorate_custodian_fsyncs_total");
+        let link_bytes = metrics
+            .lines()
+            .filter_map(|line| {
+                line.strip_prefix("quorate_link_bytes_total{message=\"")?
+                    .split_once("\"} ")
+            })
+            .filter_map(|(name, bytes)| Some((name.to_owned(), bytes.parse::<f64>().ok()?)))
+            .collect();
         Ok(Figures {
+            link_bytes,
             cpu_ms,
             rss_mib,
             batches: sum("quorate_batches_total"),

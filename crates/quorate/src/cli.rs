@@ -84,7 +84,7 @@ enum Command {
     /// Check a token: signature, claims, and that its leaf stands in the certified log.
     ///
     /// Reads only what is public: the issuer's key set, the log's checkpoint and tiles. The checks are, in this order: format, type,
-    /// issuer, audience, times, signature, log. Exits with 1 and names the first check that fails.
+    /// issuer, audience, times, algorithm, signature, log. The issuer says which algorithm it signs with, and never the token. Exits with 1 and names the first check that fails.
     Verify(verify::VerifyArgs),
     /// Show who votes, where everybody stands and how many custodians may still fail.
     ///

@@ -363,6 +363,7 @@ async fn add_application(args: &AddArgs) -> Result<ExitCode> {
     };
     if args.signed.json() {
         told["client_id"] = args.id.as_str().into();
+        told["id_token_signed_response_alg"] = tenant.token_alg.name().into();
         if let Some(secret) = &secret {
             told["client_secret"] = secret.as_str().into();
         }
@@ -379,7 +380,7 @@ async fn add_application(args: &AddArgs) -> Result<ExitCode> {
     println!("authentication  {method}");
     println!("scope           {}", record.scope);
     println!("redirect_uri    {}", args.redirect_uris.join(" "));
-    println!("algorithm       EdDSA (id_token_signed_response_alg)");
+    println!("algorithm       {} (id_token_signed_response_alg)", tenant.token_alg);
     Ok(ExitCode::SUCCESS)
 }
 

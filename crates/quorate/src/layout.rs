@@ -1,6 +1,8 @@
 //! The data directory: which file is where.
 
 use anyhow::{Context, Result, bail};
+use quorate_protocol::Committee;
+use quorate_rules::TokenAlg;
 use quorate_store::file;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -27,8 +29,16 @@ pub struct TenantFile {
     pub threshold: u16,
     /// Malicious bound.
     pub faulty: u16,
+    /// JWS algorithm of tokens, "EdDSA" or "ES256", as in genesis; never changes. Files of before there was a choice lack it and mean
+    /// "EdDSA".
+    #[serde(default = "before_there_was_a_choice")]
+    pub token_alg: TokenAlg,
     /// Whether it is a demonstration.
     pub demo: bool,
+}
+
+const fn before_there_was_a_choice() -> TokenAlg {
+    TokenAlg::EdDsa
 }
 
 impl TenantFile {
@@ -133,6 +143,13 @@ impl Layout {
         toml::from_str(&text).with_context(|| format!("{} cannot be read", path.display()))
     }
 
+    /// Reads `genesis.cbor`.
+    pub fn committee(&self) -> Result<Committee> {
+        let genesis = file::read_bounded(&self.genesis(), 1 << 20)?.context("genesis.cbor is missing")?;
+        Committee::from_genesis(&genesis)
+            .map_err(|_| anyhow::anyhow!("genesis.cbor is not a genesis document that this release knows"))
+    }
+
     /// Reads `run.json`, if a system runs.
     pub fn running(&self) -> Result<Option<RunFile>> {
         match file::read_bounded(&self.run_file(), 64 * 1024)? {
@@ -179,6 +196,7 @@ mod tests {
             custodians: 4,
             threshold: 3,
             faulty: 1,
+            token_alg: TokenAlg::Es256,
             demo: true,
         }
     }
@@ -203,7 +221,7 @@ mod tests {
     fn unknown_missing_and_doubled_keys_and_other_types_are_refused() {
         let place = Place::new();
         let good = toml::to_string(&tenant()).unwrap();
-        assert_eq!(good.lines().count(), 7);
+        assert_eq!(good.lines().count(), 8);
         assert!(place.tenant(format!("{good}unknown = 1\n")).is_err());
         for line in good.lines() {
             let (key, _) = line.split_once(" = ").unwrap();
@@ -213,8 +231,10 @@ mod tests {
                 format!("{key} = []"),
                 format!("{key} = -1"),
             ] {
-                assert!(
-                    place.tenant(good.replace(line, &other)).is_err(),
+                let may_be_absent = key == "token_alg" && other.is_empty();
+                assert_eq!(
+                    place.tenant(good.replace(line, &other)).is_ok(),
+                    may_be_absent,
                     "{other:?} instead of {line}"
                 );
             }
@@ -242,6 +262,29 @@ mod tests {
         let mut other = run();
         other["processes"]["gateway"] = json!(-8);
         assert!(place.running(other.to_string()).is_err());
+    }
+
+    #[test]
+    fn a_tenant_file_names_one_of_two_algorithms_and_an_older_one_means_eddsa() {
+        let place = Place::new();
+        let good = toml::to_string(&tenant()).unwrap();
+        let line = "token_alg = \"ES256\"\n";
+        assert!(good.contains(line), "{good}");
+        let check = |line: &str, written: &str, expected: Result<TokenAlg, &str>| match (
+            place.tenant(good.replace(line, written)),
+            expected,
+        ) {
+            (Ok(tenant), Ok(alg)) => assert_eq!(tenant.token_alg, alg, "{written}"),
+            (Err(told), Err(words)) => assert!(format!("{told:#}").contains(words), "{told:#}"),
+            (outcome, _) => panic!("{written}: {outcome:?}"),
+        };
+        check(line, line, Ok(TokenAlg::Es256));
+        check(line, "token_alg = \"EdDSA\"\n", Ok(TokenAlg::EdDsa));
+        check(line, "", Ok(TokenAlg::EdDsa));
+        for other in ["RS256", "HS256", "none", "es256", "Ed25519", "EdDSA ES256", ""] {
+            let other = format!("token_alg = \"{other}\"\n");
+            check(line, &other, Err("write \"EdDSA\" or \"ES256\""));
+        }
     }
 
     #[test]

@@ -22,9 +22,10 @@ pub async fn run(args: StatusArgs) -> Result<ExitCode> {
     }
     let quorum = &status["quorum"];
     println!(
-        "{}  {}",
+        "{}  {}  tokens by {}",
         status["issuer"].as_str().unwrap_or("?"),
-        if status["ready"] == true { "ready" } else { "NOT READY" }
+        if status["ready"] == true { "ready" } else { "NOT READY" },
+        status["token_alg"].as_str().unwrap_or("?")
     );
     println!(
         "log {} size {} view {} published {}",
@@ -53,6 +54,13 @@ pub async fn run(args: StatusArgs) -> Result<ExitCode> {
             custodian["epoch"].to_string(),
             custodian["incarnation"].to_string(),
             trouble(custodian),
+        );
+    }
+    for ban in status["bans"].as_array().into_iter().flatten() {
+        println!(
+            "BAN: custodian {} caught custodian {} cheating and never signs with it again. Ask both operators; make new keys without the one\n\
+             at fault (docs/OPERATING.md, \"A ban\"). Nobody else can tell which of the two it is, and nobody is removed.",
+            ban["by"], ban["custodian"]
         );
     }
     Ok(ExitCode::SUCCESS)

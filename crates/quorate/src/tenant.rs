@@ -57,7 +57,7 @@ pub fn make(layout: &Layout, tenant: &TenantFile) -> Result<()> {
         log: 1,
         demo: true,
         quorum: rule,
-        token_alg: "EdDSA".to_owned(),
+        token_alg: tenant.token_alg,
         custodians,
         admins: AdminSet {
             k: 1,

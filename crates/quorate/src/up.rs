@@ -10,7 +10,7 @@ use crate::{
 };
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use quorate_rules::QuorumRule;
+use quorate_rules::{QuorumRule, TokenAlg};
 use quorate_store::file;
 use serde_json::json;
 use std::path::PathBuf;
@@ -42,6 +42,10 @@ pub struct UpArgs {
     /// Custodians of a new tenant that may be malicious without harm, f.
     #[arg(long, value_name = "F", default_value_t = 1)]
     faulty: u16,
+    /// Algorithm that tokens of a new tenant are signed with, EdDSA where left out. An issuer has one algorithm and keeps it;
+    /// docs/OPERATING.md says which clients refuse EdDSA.
+    #[arg(long, value_name = "EdDSA|ES256")]
+    alg: Option<TokenAlg>,
     /// Print one JSON line when ready.
     #[arg(long)]
     json: bool,
@@ -109,6 +113,7 @@ fn open_or_make(layout: &Layout, args: &UpArgs) -> Result<(TenantFile, bool)> {
                 tenant.port
             );
         }
+        check_alg(layout, &tenant, args.alg)?;
         return Ok((tenant, false));
     }
     QuorumRule::new(args.custodians, args.threshold, args.faulty)?;
@@ -130,11 +135,31 @@ fn open_or_make(layout: &Layout, args: &UpArgs) -> Result<(TenantFile, bool)> {
         custodians: args.custodians,
         threshold: args.threshold,
         faulty: args.faulty,
+        token_alg: args.alg.unwrap_or(TokenAlg::EdDsa),
         demo: true,
     };
     std::fs::create_dir_all(layout.root())?;
     tenant::make(layout, &tenant)?;
     Ok((tenant, true))
+}
+
+/// The algorithm stands in genesis, which decides; whoever asks for another one, or writes it into `tenant.toml`, is told so.
+fn check_alg(layout: &Layout, tenant: &TenantFile, asked: Option<TokenAlg>) -> Result<()> {
+    let own = layout.committee()?.body().token_alg;
+    if let Some(other) = asked.filter(|asked| *asked != own) {
+        bail!(
+            "the tokens of {} are signed with {own}: one algorithm per issuer; make a second issuer for {other} with --data-dir and --port",
+            layout.root().display()
+        );
+    }
+    if tenant.token_alg != own {
+        bail!(
+            "{} says {} and genesis.cbor says {own}, which never changes; write token_alg = \"{own}\"",
+            layout.tenant_file().display(),
+            tenant.token_alg
+        );
+    }
+    Ok(())
 }
 
 async fn links(tenant: &TenantFile, delay_ms: u64, proxies: &mut JoinSet<()>) -> Result<Vec<u16>> {
@@ -309,6 +334,7 @@ fn announce(layout: &Layout, tenant: &TenantFile, rule: QuorumRule, invitation: 
             "issuer": tenant.issuer,
             "gateway": tenant.gateway,
             "data_dir": layout.root(),
+            "token_alg": tenant.token_alg,
             "demo": demo,
             "invitation": invitation,
             "ready_ms": clock::now_ms(),
@@ -320,6 +346,7 @@ fn announce(layout: &Layout, tenant: &TenantFile, rule: QuorumRule, invitation: 
         "
 issuer    {issuer}
 gateway   {gateway}
+tokens    {alg}
 demo      {demo}   a relying party to sign in to
 data      {data}
 
@@ -335,6 +362,7 @@ then      quorate verify TOKEN{flag}
 stop      Ctrl-C; the next start resumes",
         issuer = tenant.issuer,
         gateway = tenant.gateway,
+        alg = tenant.token_alg,
         data = layout.root().display(),
         person = match invitation {
             Some(link) => format!("enrol     {link}\n          whoever opens this link first enrols the passkey of user {}\n", founding::DEMO_USER),
@@ -349,4 +377,69 @@ stop      Ctrl-C; the next start resumes",
         client = founding::DEMO_CLIENT,
         flag = if layout.root() == std::path::Path::new("quorate-data") { String::new() } else { format!(" --data-dir {}", layout.root().display()) },
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(place: &std::path::Path, alg: Option<TokenAlg>) -> UpArgs {
+        UpArgs {
+            data_dir: place.join("data"),
+            port: 8410,
+            custodians: 4,
+            threshold: 3,
+            faulty: 1,
+            alg,
+            json: false,
+            end_with_stdin: false,
+            link_delay: 0,
+        }
+    }
+
+    fn open(place: &std::path::Path, alg: Option<TokenAlg>) -> Result<(TenantFile, bool)> {
+        let args = args(place, alg);
+        open_or_make(&Layout::new(&args.data_dir), &args)
+    }
+
+    /// What `up` says of a tenant made for `made` when it is asked for `asked`.
+    fn check(made: Option<TokenAlg>, asked: Option<TokenAlg>, expected: Result<TokenAlg, &str>) {
+        let place = tempfile::tempdir().unwrap();
+        let (tenant, new) = open(place.path(), made).unwrap();
+        assert!(new);
+        let genesis = Layout::new(&place.path().join("data")).committee().unwrap();
+        assert_eq!(genesis.body().token_alg, tenant.token_alg);
+        match (open(place.path(), asked), expected) {
+            (Ok((resumed, false)), Ok(alg)) => assert_eq!((resumed.token_alg, &resumed), (alg, &tenant)),
+            (Err(told), Err(words)) => assert!(told.to_string().contains(words), "{told}"),
+            (outcome, _) => panic!("{made:?} {asked:?}: {outcome:?}"),
+        }
+    }
+
+    #[test]
+    fn a_tenant_keeps_its_algorithm_and_a_directory_of_the_other_one_is_refused() {
+        use TokenAlg::{EdDsa, Es256};
+        let other = Err("one algorithm per issuer; make a second issuer for");
+        check(None, None, Ok(EdDsa));
+        check(None, Some(EdDsa), Ok(EdDsa));
+        check(None, Some(Es256), other);
+        check(Some(EdDsa), Some(Es256), other);
+        check(Some(Es256), None, Ok(Es256));
+        check(Some(Es256), Some(Es256), Ok(Es256));
+        check(Some(Es256), Some(EdDsa), other);
+    }
+
+    #[test]
+    fn a_tenant_file_that_contradicts_genesis_is_refused_with_the_line_to_write() {
+        let place = tempfile::tempdir().unwrap();
+        open(place.path(), Some(TokenAlg::Es256)).unwrap();
+        let file = Layout::new(&place.path().join("data")).tenant_file();
+        let text = std::fs::read_to_string(&file).unwrap();
+        let line = "token_alg = \"ES256\"\n";
+        for other in ["token_alg = \"EdDSA\"\n", ""] {
+            std::fs::write(&file, text.replace(line, other)).unwrap();
+            let told = open(place.path(), None).unwrap_err().to_string();
+            assert!(told.contains(line.trim_end()), "{told}");
+        }
+    }
 }

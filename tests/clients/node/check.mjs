@@ -69,7 +69,8 @@ const answer = await check('openid-client-client-credentials', async () => {
 const token = answer.access_token
 
 const keys = jose.createRemoteJWKSet(new URL(server.jwks_uri))
-const expected = { issuer, audience: issuer, typ: 'at+jwt', algorithms: ['EdDSA'] }
+const algorithms = server.id_token_signing_alg_values_supported
+const expected = { issuer, audience: issuer, typ: 'at+jwt', algorithms }
 
 await check('jose-verifies-token', async () => {
   const { payload, protectedHeader } = await jose.jwtVerify(token, keys, {

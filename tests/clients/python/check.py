@@ -89,7 +89,7 @@ def main(issuer, jwk_path, client_id="demo-service"):
         return jwt.decode(
             token,
             keys.get_signing_key_from_jwt(token),
-            algorithms=["EdDSA"],
+            algorithms=server["id_token_signing_alg_values_supported"],
             issuer=issuer,
             audience=audience,
             options={"require": ["iss", "sub", "aud", "exp", "iat", "jti"]},

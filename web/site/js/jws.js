@@ -1,8 +1,8 @@
-// Compact JWS (RFC 7515 §3.1) under a JSON Web Key Set: ES256 and EdDSA, the key by its `kid`, the algorithm by the key. What the
-// header says about keys or extensions beyond that is refused.
+// Compact JWS (RFC 7515 §3.1) under a JSON Web Key Set: ES256 and EdDSA, the key by its `kid`, the algorithm by the key and never by the
+// token (RFC 8725 §3.1). What the header says about keys or extensions beyond that is refused.
 
 import { fromBase64url, fromBase64urlOf } from "./base64.js";
-import { Malformed, fromUtf8, utf8 } from "./bytes.js";
+import { Malformed, concat, fromUtf8, utf8 } from "./bytes.js";
 import { verify as verifyEd25519 } from "./ed25519.js";
 import { members } from "./json.js";
 
@@ -65,13 +65,26 @@ async function isSigned(key, input, signature) {
     return verifyEd25519(fromBase64urlOf(String(key.x), 32), input, signature);
   }
   if (key.alg === "ES256" && key.kty === "EC" && key.crv === "P-256") {
-    const { kty, crv, x, y } = /** @type {Record<string, string>} */ (key);
-    const curve = { name: "ECDSA", namedCurve: "P-256" };
-    const jwk = /** @type {JsonWebKey} */ ({ kty, crv, x, y });
-    const imported = await crypto.subtle.importKey("jwk", jwk, curve, false, ["verify"]);
-    return crypto.subtle.verify({ name: "ECDSA", hash: "SHA-256" }, imported, signature, input);
+    return verifyP256(fromBase64urlOf(String(key.x), 32), fromBase64urlOf(String(key.y), 32), input, signature);
   }
   throw new Malformed("a key of ES256 or EdDSA");
+}
+
+/**
+ * ES256 (RFC 7518 §3.4): 64 bytes r ‖ s, with no other spelling. Every browser has P-256, so an import that fails is a bad key.
+ * @param {Bytes} x
+ * @param {Bytes} y
+ * @param {Bytes} input
+ * @param {Bytes} signature
+ */
+async function verifyP256(x, y, input, signature) {
+  if (signature.length !== 64) return false;
+  const curve = { name: "ECDSA", namedCurve: "P-256" };
+  const point = concat(Uint8Array.of(4), x, y);
+  const key = await crypto.subtle.importKey("raw", point, curve, false, ["verify"]).catch(() => {
+    throw new Malformed("a point of P-256");
+  });
+  return crypto.subtle.verify({ name: "ECDSA", hash: "SHA-256" }, key, signature, input);
 }
 
 /**

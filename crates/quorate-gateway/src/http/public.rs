@@ -119,10 +119,18 @@ pub(super) async fn status(State(app): State<Arc<App>>) -> Response {
             })
         })
         .collect();
+    let bans: Vec<_> = app
+        .custodians
+        .bans()
+        .into_iter()
+        .map(|(by, custodian)| json!({ "by": by, "custodian": custodian }))
+        .collect();
     let body = json!({
+        "bans": bans,
         "issuer": app.committee.body().issuer.as_str(),
         "origin": app.committee.origin(),
         "demo": app.committee.body().demo,
+        "token_alg": app.committee.body().token_alg.name(),
         "ready": seen.ready,
         "view": seen.view.0,
         "size": seen.head.size,

@@ -1,12 +1,12 @@
 //! The trips of one batch, and the second signer set.
 
-use super::{Ended, Sequencer, SignedHead};
+use super::{Ended, Sequencer, SignedHead, signers::Choice};
 use crate::{clock, custodians::AskError, shepherd};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use quorate_protocol::{
-    Head, Refusal,
-    coordinator::{Batch, Certified, Combined, Job, Misbehaved, Proposed, Signed},
+    Refusal,
+    coordinator::{Batch, Certified, Combined, Dispute, Job, Misbehaved, Misdeed, Proposed, Signed},
     message::{Committed, Voted, path},
 };
 use quorate_rules::cbor::Canonical;
@@ -18,6 +18,10 @@ use tokio::time::Instant;
 const TRIP: (Duration, Duration) = (Duration::from_millis(400), Duration::from_secs(4));
 /// A trip may take this many times what its signers usually need.
 const SLACK: u32 = 8;
+/// What one token adds to the wait for a trip where the scheme makes signers compute for milliseconds per token.
+const PER_TOKEN: Duration = Duration::from_millis(60);
+/// Names of the rounds, under which their bytes are counted.
+const ROUNDS: [&str; 4] = ["round-1", "round-2", "round-3", "later"];
 /// Signatures that are combined on one thread before another is worth starting.
 const JOBS_PER_THREAD: usize = 8;
 
@@ -35,12 +39,15 @@ impl Sequencer {
     /// Proposes and signs a batch that is appended: first with the quickest signers, then with others, at most a few times.
     pub(super) async fn sign(&mut self, batch: &Batch) -> Result<Signed, Ended> {
         let rule = self.coordinator.committee().rule();
+        let threshold = usize::from(rule.threshold());
         let parent = self.coordinator.tip().head();
-        let mut out = BTreeSet::new();
+        let mut choice = Choice::with_bans(self.custodians.bans());
         let mut certified_once = false;
         let mut best = Signed::default();
         for attempt in 0..rule.may_be_absent().saturating_add(6) {
-            let Some(signers) = self.pick(&out, parent) else { break };
+            let Some(signers) = choice.pick(&self.custodians.ranked(parent), threshold) else {
+                break;
+            };
             if attempt > 0 {
                 metrics::counter!("quorate_second_sets_total").increment(1);
             }
@@ -48,7 +55,7 @@ impl Sequencer {
             let certified = match self.collect_votes(proposed, batch).await {
                 Attempt::Done(certified) => certified,
                 Attempt::Without(more) => {
-                    out.extend(more);
+                    choice.leave_out(more);
                     continue;
                 }
                 Attempt::Again => continue,
@@ -62,15 +69,25 @@ impl Sequencer {
             }
             match self.collect_shares(certified, batch).await? {
                 Attempt::Done(signed) => {
-                    let culprits: BTreeSet<u16> = signed.misbehaved.iter().map(|m| m.custodian).collect();
-                    let complete = culprits.is_empty();
+                    self.note_disputes(&signed.disputes);
+                    self.note_spoilt(&signers, signed.spoilt);
+                    choice.leave_out(signed.misbehaved.iter().map(|misbehaved| misbehaved.custodian));
+                    choice.part(&signed.disputes);
+                    if signed.spoilt {
+                        choice.fail(&signers);
+                    }
+                    let complete = signed.misbehaved.is_empty() && signed.disputes.is_empty() && !signed.spoilt;
                     merge(&mut best, signed);
                     if complete {
+                        best.misbehaved
+                            .extend(choice.culprit(&signers).map(|custodian| Misbehaved {
+                                custodian,
+                                what: Misdeed::Spoils,
+                            }));
                         return Ok(best);
                     }
-                    out.extend(culprits);
                 }
-                Attempt::Without(more) => out.extend(more),
+                Attempt::Without(more) => choice.leave_out(more),
                 Attempt::Again => {}
             }
         }
@@ -78,34 +95,65 @@ impl Sequencer {
         if certified_once { Ok(best) } else { Err(Ended::ViewLost) }
     }
 
-    fn pick(&self, out: &BTreeSet<u16>, head: Head) -> Option<Vec<u16>> {
-        let threshold = usize::from(self.coordinator.committee().rule().threshold());
-        let mut signers: Vec<u16> = self
-            .custodians
-            .ranked(head)
-            .into_iter()
-            .filter(|number| !out.contains(number))
-            .take(threshold)
-            .collect();
-        signers.sort_unstable();
-        (signers.len() == threshold).then_some(signers)
+    /// Says who will not sign with whom. A ban is for good, so it is also kept as if the custodian had just stated it.
+    fn note_disputes(&self, disputes: &BTreeSet<Dispute>) {
+        for Dispute { by, custodian, banned } in disputes {
+            if *banned {
+                tracing::error!(
+                    custodian,
+                    by,
+                    "banned for good by another custodian that caught it cheating; make new keys without the one at fault"
+                );
+                metrics::counter!("quorate_bans_total").increment(1);
+                self.custodians.note(*by, |known| {
+                    if let Some(status) = &mut known.status
+                        && !status.banned.contains(custodian)
+                    {
+                        status.banned.push(*custodian);
+                    }
+                });
+            } else {
+                tracing::warn!(custodian, by, "another custodian could not use its outputs");
+            }
+            metrics::counter!("quorate_disputes_total").increment(1);
+        }
     }
 
-    fn patience(&self, signers: &[u16]) -> Duration {
+    /// Members of sets that fail without a reason are asked later than others, until sets with them succeed.
+    fn note_spoilt(&self, signers: &[u16], spoilt: bool) {
+        for number in signers {
+            self.custodians.note(*number, |known| {
+                known.spoilt = if spoilt {
+                    known.spoilt.saturating_add(1)
+                } else {
+                    known.spoilt / 2
+                };
+            });
+        }
+    }
+
+    fn patience(&self, signers: &[u16], tokens: usize) -> Duration {
         let known = self.custodians.known();
         let slowest = signers
             .iter()
             .filter_map(|number| known.get(number))
             .map(|(_, known)| known.answer_us)
             .max();
-        (Duration::from_micros(slowest.unwrap_or(0)) * SLACK).clamp(TRIP.0, TRIP.1)
+        let scheme = &self.coordinator.schemes().token;
+        let computing = if scheme.rounds() > 2 {
+            PER_TOKEN * u32::try_from(tokens).unwrap_or(u32::MAX)
+        } else {
+            Duration::ZERO
+        };
+        (Duration::from_micros(slowest.unwrap_or(0)) * SLACK).clamp(TRIP.0 + computing, TRIP.1 + computing)
     }
 
     async fn collect_votes(&mut self, proposed: Proposed, batch: &Batch) -> Attempt<Certified> {
         let batch_parent = batch.parent();
         let signers = proposed.signers().to_vec();
         let bodies = bodies(&proposed);
-        let (answers, failures) = self.trip::<Voted>(path::PROPOSE, bodies).await;
+        let names = (path::PROPOSE, ROUNDS[0]);
+        let (answers, failures) = self.trip::<Voted>(names, bodies, batch.tokens()).await;
         let mut good = BTreeMap::new();
         let mut out = BTreeSet::new();
         for (number, voted) in answers {
@@ -177,9 +225,9 @@ impl Sequencer {
         let signers = certified.signers().to_vec();
         let mut later = Vec::new();
         loop {
-            let body = Bytes::from(certified.message().to_canonical());
-            let bodies = signers.iter().map(|number| (*number, body.clone())).collect();
-            let (answers, failures) = self.trip::<Committed>(path::COMMIT, bodies).await;
+            let bodies = commits(&certified);
+            let names = (path::COMMIT, ROUNDS[(later.len() + 1).min(ROUNDS.len() - 1)]);
+            let (answers, failures) = self.trip::<Committed>(names, bodies, batch.tokens()).await;
             let mut good = BTreeMap::new();
             let mut out: BTreeSet<u16> = failures.iter().map(who).collect();
             for error in &failures {
@@ -239,14 +287,16 @@ impl Sequencer {
     /// A message to each of several custodians at once.
     async fn trip<R: Canonical + Send + 'static>(
         &self,
-        path: &'static str,
+        names: (&'static str, &'static str),
         bodies: Vec<(u16, Bytes)>,
+        tokens: usize,
     ) -> (BTreeMap<u16, R>, Vec<AskError>) {
         let signers: Vec<u16> = bodies.iter().map(|(number, _)| *number).collect();
-        let patience = self.patience(&signers);
+        let patience = self.patience(&signers, tokens);
+
         let asks = bodies.into_iter().map(|(number, body)| async move {
             let begun = Instant::now();
-            let answer = self.custodians.ask::<R>(number, path, body, patience).await;
+            let answer = self.custodians.ask_counted::<R>(number, names, body, patience).await;
             if answer.is_ok() {
                 let took = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
                 self.custodians.note(number, |known| {
@@ -279,6 +329,19 @@ fn bodies(proposed: &Proposed) -> Vec<(u16, Bytes)> {
     }
 }
 
+/// The commit for each signer; encoded once where no envelopes make them differ.
+fn commits(certified: &Certified) -> Vec<(u16, Bytes)> {
+    let signers = certified.signers().iter().copied();
+    let own = |number| Bytes::from(certified.message_for(number).to_canonical());
+    match (certified.is_for_all(), certified.signers().first()) {
+        (true, Some(first)) => {
+            let shared = own(*first);
+            signers.map(|number| (number, shared.clone())).collect()
+        }
+        _ => signers.map(|number| (number, own(number))).collect(),
+    }
+}
+
 fn combine(jobs: &[Job]) -> Vec<Combined> {
     let threads = std::thread::available_parallelism()
         .map_or(1, usize::from)
@@ -308,6 +371,7 @@ fn merge(best: &mut Signed, more: Signed) {
     }
     best.refused = more.refused;
     best.misbehaved.extend(more.misbehaved);
+    best.disputes.extend(more.disputes);
 }
 
 fn who(error: &AskError) -> u16 {

@@ -11,7 +11,7 @@ use futures_util::{StreamExt, future::join_all, stream::FuturesUnordered};
 use quorate_protocol::{
     QuorumCertificate, Refusal, View,
     coordinator::NewViewRound,
-    dkg::{Begin, Broadcasts, Deals, SignedBroadcast, SignedFinished},
+    dkg::{Begin, Given, Round, SignedFinished},
     message::{Fetch, Fetched, SignedNewView, path},
     signed::Statement,
 };
@@ -21,6 +21,8 @@ use std::time::Duration;
 
 /// Longest wait for statements; whoever has not stated by then is left out.
 const STATEMENTS: Duration = Duration::from_secs(2);
+/// Longest wait for one round of a key generation: DKLs23 makes every custodian compute for seconds with every other.
+const KEYS: Duration = Duration::from_secs(60);
 /// Wait for the others once a quorum has stated: a hung custodian must not cost every new view the longest wait.
 const STRAGGLERS: Duration = Duration::from_millis(200);
 
@@ -215,25 +217,19 @@ impl Sequencer {
             attempt: Array(attempt),
         };
         let body = Bytes::from(begin.to_canonical());
-        let all: Vec<SignedBroadcast> = self.ask_each(everyone, path::DKG_BEGIN, |_| body.clone()).await?;
-        let body = Bytes::from(Broadcasts { all }.to_canonical());
-        let dealt: Vec<Deals> = self.ask_each(everyone, path::DKG_DEAL, |_| body.clone()).await?;
-        let for_one = |number: u16| {
-            let deals = dealt
-                .iter()
-                .flat_map(|made| &made.deals)
-                .filter(|deal| deal.to == number)
-                .cloned()
-                .collect();
-            Bytes::from(
-                Deals {
-                    attempt: Array(attempt),
-                    deals,
-                }
-                .to_canonical(),
-            )
-        };
-        let finished: Vec<SignedFinished> = self.ask_each(everyone, path::DKG_FINISH, for_one).await?;
+        let schemes = self.coordinator.schemes();
+        let rounds = schemes.token.dkg_rounds().max(schemes.log.dkg_rounds());
+        let begun = tokio::time::Instant::now();
+        let said = |round: u8| tracing::info!(round, of = rounds, elapsed = ?begun.elapsed(), "key generation");
+        let mut given: Vec<Given> = self.ask_each(everyone, path::DKG_BEGIN, |_| body.clone()).await?;
+        said(1);
+        for round in 2..=rounds {
+            let message = |number| Bytes::from(Round::for_one(number, &given).to_canonical());
+            given = self.ask_each(everyone, path::DKG_ROUND, message).await?;
+            said(round);
+        }
+        let message = |number| Bytes::from(Round::for_one(number, &given).to_canonical());
+        let finished: Vec<SignedFinished> = self.ask_each(everyone, path::DKG_FINISH, message).await?;
         let first = finished.first().ok_or(AskError::Unreadable(0))?;
         for (number, signed) in everyone.iter().zip(&finished) {
             let certified = committee
@@ -259,7 +255,7 @@ impl Sequencer {
     ) -> Result<Vec<R>, AskError> {
         let asks = everyone
             .iter()
-            .map(|number| self.custodians.ask::<R>(*number, path, body(*number), ANSWER));
+            .map(|number| self.custodians.ask::<R>(*number, path, body(*number), KEYS));
         join_all(asks).await.into_iter().collect()
     }
 }

@@ -82,14 +82,17 @@ struct Builder<'a> {
 }
 
 impl Coordinator {
-    /// Judges and builds a batch of at most [`MAX_BATCH`] entries; refused orders are named in the result and take no place, and so are
-    /// those that no longer fit.
+    /// Judges and builds a batch of at most [`MAX_BATCH`] entries, and of no more tokens than the scheme can carry; refused orders are
+    /// named in the result and take no place, and so are those that no longer fit.
     pub fn build(&self, orders: &[Order], now_ms: u64, rng: &mut (impl CryptoRng + RngCore)) -> Batch {
         let mut builder = self.builder(now_ms);
         let (mut placed, mut refused, mut left) = (BTreeMap::new(), Vec::new(), Vec::new());
+        let most_tokens = self.schemes.tokens_at_most(self.committee.rule().threshold());
         for (number, order) in orders.iter().enumerate() {
             let first = self.tip.head().size.saturating_add(builder.entries.len() as u64);
-            if builder.entries.len().saturating_add(order.entries_at_most()) > MAX_BATCH {
+            let too_long = builder.entries.len().saturating_add(order.entries_at_most()) > MAX_BATCH;
+            let tokens = builder.tokens.len().saturating_add(order.tokens_at_most());
+            if too_long || tokens > most_tokens {
                 left.push(number);
                 continue;
             }
@@ -178,6 +181,14 @@ impl Order {
                 ..
             }) => 2,
             _ => 1,
+        }
+    }
+
+    /// Most tokens that it may take.
+    const fn tokens_at_most(&self) -> usize {
+        match self {
+            Self::Token(_) => self.entries_at_most(),
+            _ => 0,
         }
     }
 }

@@ -3,13 +3,13 @@
 use super::{Batch, Certified, Coordinator, Misbehaved, Misdeed};
 use crate::{
     Committee,
-    message::{Committed, Outputs, Purpose},
+    message::{Accusation, Committed, Outputs, Purpose},
     permit::checkpoint_text,
 };
 use quorate_rules::{Grant, Refusal, cbor::Canonical, grant::TokenKind};
 use quorate_threshold::{AggregateError, GroupKey, Identifier, Scheme};
 use quorate_tlog::hash::{Hash, sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// One signature to be combined from all signers' outputs of all rounds.
@@ -53,6 +53,17 @@ pub struct Token {
     pub grant: Grant,
 }
 
+/// One custodian's word against another. Which of the two lies, nobody else can tell; they are not asked to sign together again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Dispute {
+    /// Who says so.
+    pub by: u16,
+    /// Of whom.
+    pub custodian: u16,
+    /// Whether the first will never sign with the second again.
+    pub banned: bool,
+}
+
 /// A signed batch.
 #[derive(Debug, Default)]
 pub struct Signed {
@@ -64,6 +75,10 @@ pub struct Signed {
     pub refused: Vec<(usize, String)>,
     /// Custodians whose outputs were wrong.
     pub misbehaved: Vec<Misbehaved>,
+    /// Who could not use whose outputs.
+    pub disputes: BTreeSet<Dispute>,
+    /// Whether a token stays unsigned because one of the signers lied, and nothing says which.
+    pub spoilt: bool,
 }
 
 impl Certified {
@@ -97,6 +112,10 @@ impl Certified {
                 .any(|((purpose, _), outputs)| outputs.len() == self.signers().len() && rounds_of(*purpose) > round)
         });
         if unfinished {
+            self.envelopes = answers
+                .values()
+                .flat_map(|answer| answer.envelopes.iter().cloned())
+                .collect();
             self.commit.lists = lists().cloned().collect();
             self.commit.round = round;
         }
@@ -161,10 +180,16 @@ impl Certified {
             .iter()
             .map(|(index, (_, code))| (*index, code.clone()))
             .collect();
-        for answer in later.iter().flat_map(BTreeMap::values) {
+        for (by, answer) in later.iter().flatten() {
             for (index, code) in &answer.refused {
                 codes.entry(*index).or_insert_with(|| code.clone());
             }
+            let disputes = answer.accused.iter().map(|Accusation { custodian, banned }| Dispute {
+                by: *by,
+                custodian: *custodian,
+                banned: *banned,
+            });
+            signed.disputes.extend(disputes);
         }
         for Combined { purpose, outcome } in combined {
             match (purpose, outcome) {
@@ -195,6 +220,11 @@ impl Certified {
                 (_, Err(_)) => {}
             }
         }
+        // No signature, no refusal, and nobody to blame: a signer gave nothing usable, or something that shows in the sum only.
+        let unexplained =
+            |index: &u64| !codes.contains_key(index) && !signed.tokens.iter().any(|token| token.index == *index);
+        let blamed = !signed.misbehaved.is_empty() || !signed.disputes.is_empty();
+        signed.spoilt = !blamed && batch.tokens.keys().any(unexplained);
         for (index, order) in &batch.placed {
             if let Some(code) = codes.get(index) {
                 signed.refused.push((*order, code.clone()));

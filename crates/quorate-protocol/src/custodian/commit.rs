@@ -2,15 +2,22 @@
 
 use super::{CLOCK_MS, Custodian, Peer};
 use crate::{
-    attempt::Advanced,
+    attempt::{Advanced, Sent},
     message::{Commit, Committed},
     step::{Change, Step},
 };
-use quorate_rules::Refusal;
+use quorate_rules::{Refusal, cbor::Canonical};
+use rand_core::{CryptoRng, RngCore};
 
 impl Custodian {
     /// Answers a commit: checks the certificate and the lists, locks, and uses the sessions.
-    pub fn commit(&mut self, peer: Peer, message: &Commit, now_ms: u64) -> Result<Step<Committed>, Refusal> {
+    pub fn commit(
+        &mut self,
+        peer: Peer,
+        message: &Commit,
+        now_ms: u64,
+        rng: &mut (impl CryptoRng + RngCore),
+    ) -> Result<Step<Committed>, Refusal> {
         self.check_peer(peer, &message.origin)?;
         self.check_votes()?;
         let (view, head) = (message.certificate.view, message.certificate.head);
@@ -29,7 +36,7 @@ impl Custodian {
         if open.context().view != view {
             return Err(Refusal::NoSuchAttempt);
         }
-        let lists = open.read_lists(&self.committee, message)?;
+        let lists = open.read_lists(&self.committee, self.identity.number, message)?;
         // From here on the nonces are gone from the table, whatever happens next.
         let open = slot.take().ok_or(Refusal::NoSuchAttempt)?;
 
@@ -43,8 +50,19 @@ impl Custodian {
             change.retire_shares_but = self.certified.registry().keys().map(|keys| keys.transcript.0);
         }
         let late = now_ms > self.certified.time_ms().saturating_add(CLOCK_MS);
-        let me = (self.identity.number, &self.identity.key);
-        let Advanced { outputs, refused, rest } = open.advance(&lists, &quorum, me, late)?;
+        let inputs = (&lists, message.envelopes.as_slice());
+        let advanced = open.advance(inputs, &quorum, &self.signer(), late, rng)?;
+        let Advanced {
+            sent: Sent { outputs, envelopes },
+            refused,
+            accused,
+            rest,
+        } = advanced;
+        let cheats = accused.iter().filter(|accusation| accusation.banned);
+        if self.ban(cheats.map(|accusation| accusation.custodian), head) {
+            // Durable before anybody hears of it: a ban that a restart forgets is none. What has to be dropped or sealed stays as it is.
+            change.state = Some(self.saved_state().to_canonical());
+        }
         if let Some((_, slot)) = self.attempts.get_mut(&(head, message.attempt)) {
             *slot = rest;
         }
@@ -52,6 +70,12 @@ impl Custodian {
             .iter()
             .map(|(index, refusal)| (*index, refusal.code().to_owned()))
             .collect();
-        Ok(Step::new(change, Committed { outputs, refused }))
+        let committed = Committed {
+            outputs,
+            refused,
+            envelopes,
+            accused: accused.into_iter().collect(),
+        };
+        Ok(Step::new(change, committed))
     }
 }

@@ -99,6 +99,9 @@ impl Custodian {
         {
             return Err(Refusal::WrongSigners);
         }
+        if self.banned().any(|banned| signers.contains(&banned)) {
+            return Err(Refusal::BannedSigner);
+        }
         Ok(())
     }
 
@@ -209,8 +212,7 @@ impl Custodian {
             token: shares.token.as_ref(),
             log: shares.log.as_ref(),
         };
-        let me = (self.identity.number, &self.identity.key);
-        let open = OpenAttempt::open(context, &keys, me, (judged.tokens, now_ms), rng)?;
+        let (open, envelopes) = OpenAttempt::open(context, &keys, &self.signer(), (judged.tokens, now_ms), rng)?;
         let vote = Vote::cast(
             self.identity.number,
             &self.identity.key,
@@ -226,6 +228,7 @@ impl Custodian {
                 .iter()
                 .map(|(index, refusal)| (*index, refusal.code().to_owned()))
                 .collect(),
+            envelopes,
         };
 
         let mut change = Change::default();

@@ -104,6 +104,7 @@ impl Custodian {
             switches: super::Switches::default(),
             ceremony: Ceremony::idle(),
             equivocation: None,
+            bans: Vec::new(),
             identity,
             keys,
             standing: Standing::Joining,
@@ -146,6 +147,7 @@ impl Custodian {
         } else {
             Standing::Joining
         };
+        self.bans.clone_from(&state.bans);
         self.view = state.view;
         self.last_vote = state.last_vote;
         self.newest = state.newest.iter().map(|held| (held.custodian, held.clone())).collect();

@@ -10,8 +10,8 @@ use quorate_protocol::{
     Head, QuorumCertificate, View, Vote,
     coordinator::{NewViewRound, Order, TokenOrder},
     custodian::{Custodian, Saved},
-    dkg::{Begin, Broadcast, Broadcasts, Deal, DealText, Deals, Finished, SignedBroadcast, SignedFinished},
-    envelope,
+    dkg::{Begin, Finished, Given, Part, Round, SignedFinished, SignedPart},
+    envelope::{Enclosed, Envelope},
     equivocation::Equivocation,
     key_ring::{KeyRing, Schemes},
     message::{
@@ -25,7 +25,7 @@ use quorate_protocol::{
     vote::VoteText,
 };
 use quorate_rules::{
-    Refusal,
+    Refusal, TokenAlg,
     cbor::{Array, Bytes, Canonical},
 };
 use quorate_tlog::hash::{Hash, sha256};
@@ -56,19 +56,17 @@ macro_rules! parsers {
 const PARSERS: &[(&str, Parser)] = parsers![
     AskPeer,
     Begin,
-    Broadcast,
-    Broadcasts,
     Commit,
     Committed,
-    Deal,
-    DealText,
-    Deals,
+    Enclosed,
     EnterView,
+    Envelope,
     Equivocation,
     Fetch,
     Fetched,
     Finished,
     Follow,
+    Given,
     Head,
     HeldVote,
     Hello,
@@ -78,15 +76,17 @@ const PARSERS: &[(&str, Parser)] = parsers![
     Opening,
     Outputs,
     OutputsText,
+    Part,
     PeerStatement,
     Propose,
     QuorumCertificate,
     Refused,
+    Round,
     SavedState,
     SealedBody,
-    SignedBroadcast,
     SignedFinished,
     SignedNewView,
+    SignedPart,
     SignedPeerStatement,
     SignedPropose,
     Status,
@@ -95,8 +95,9 @@ const PARSERS: &[(&str, Parser)] = parsers![
     Voted,
 ];
 
-/// Private to the crate, so they are reached through what reads them: [`Custodian::dkg_finish`] and [`KeyRing::load`].
-const INNER: [&str; 2] = ["dkg plain deal", "key shares"];
+/// Private to the crate, so they are reached through what reads them: [`Custodian::dkg_finish`], [`KeyRing::load`] and
+/// [`Custodian::commit`].
+const INNER: [&str; 3] = ["dkg plain deal", "key shares", "directs"];
 
 fn founded() -> &'static Founded {
     static FOUNDED: OnceLock<Founded> = OnceLock::new();
@@ -124,7 +125,7 @@ fn real() -> &'static [(&'static str, Vec<u8>)] {
 }
 
 fn hear_founding(heard: &mut Heard) {
-    let parties = Founded::parties(Schemes::frost);
+    let parties = Founded::frost();
     let origin = parties.committee.origin().to_owned();
     let mut four = Four::start(&parties);
     let peer = four.peer;
@@ -147,34 +148,25 @@ fn hear_founding(heard: &mut Heard) {
         origin,
         attempt: ATTEMPT,
     });
-    let broadcasts = four.broadcasts();
-    heard.hear(&broadcasts);
-    heard.hear(&broadcasts.all[0]);
-    heard.hear(&broadcasts.all[0].broadcast);
-    for (number, deals) in four.deals(&broadcasts) {
-        heard.hear(&deals);
-        heard.hear(&deals.deals[0]);
-        heard.hear(&deal_text(&parties, &deals.deals[0], &broadcasts));
-        let finished = four.finish(number, &deals).unwrap();
+    let first = four.begin();
+    let given = four.next(&first);
+    heard.hear(&given[0]);
+    heard.hear(&given[0].part);
+    heard.hear(&given[0].part.part);
+    heard.hear(&given[0].envelopes[0]);
+    heard.hear(&given[0].envelopes[0].enclosed());
+    for number in 1..=4 {
+        let round = Round::for_one(number, &given);
+        heard.hear(&round);
+        let finished = four.finish(number, &round).unwrap();
         heard.hear(&finished);
         heard.hear(&finished.finished);
     }
 }
 
-fn deal_text(parties: &Founded, deal: &Deal, broadcasts: &Broadcasts) -> DealText {
-    DealText {
-        genesis: parties.committee.genesis_hash(),
-        attempt: ATTEMPT,
-        from: deal.from,
-        to: deal.to,
-        broadcasts: sha256(&[quorate_protocol::domain::DKG_BROADCASTS, &broadcasts.to_canonical()]),
-        envelope: sha256(&[&deal.envelope]),
-    }
-}
-
 fn hear_batches(heard: &mut Heard) {
     let mut four = Four::at_work(founded());
-    let (peer, now_ms) = (four.peer, four.now_ms);
+    let peer = four.peer;
     let round = NewViewRound::begin([four.custodian(1).view()]);
     let enter = round.message(&founded().committee);
     heard.hear(&enter);
@@ -208,10 +200,10 @@ fn hear_batches(heard: &mut Heard) {
         list: sha256(&[&voted.outputs.list]),
     });
     let certified = four.certify(proposed);
-    heard.hear(certified.message());
+    heard.hear(&certified.message_for(1));
     heard.hear(&certified.certificate);
     heard.hear(&certified.certificate.head);
-    let step = four.custodian(1).commit(peer, certified.message(), now_ms).unwrap();
+    let step = four.commit(1, &certified.message_for(1)).unwrap();
     heard.hear(&done(step, &mut four.disks[0]));
     heard.0.push((SavedState::WHAT, four.disks[0].state.clone().unwrap()));
     heard.hear(&four.disks[0].saved_state().unwrap().newest[0]);
@@ -425,18 +417,17 @@ fn a_changed_commit_gives_no_share_and_uses_no_nonce() {
     let batch = traced_token(&mut four);
     let proposed = four.coordinator.propose(&batch, 0, &[1, 2, 3]);
     let certified = four.certify(proposed);
-    let (peer, now_ms) = (four.peer, four.now_ms);
-    let good = certified.message().clone();
+    let good = certified.message_for(1);
     let mut judged = 0;
     each_small_change(&good.to_canonical(), |changed| {
         if let Ok(message) = read::<Commit>(changed) {
             judged += 1;
-            assert!(four.custodian(1).commit(peer, &message, now_ms).is_err(), "{message:?}");
+            assert!(four.commit(1, &message).is_err(), "{message:?}");
         }
     });
     assert!(judged > 1_000, "{judged} changed messages were judged");
     assert_eq!(four.custodian(1).open_attempts(), 1);
-    assert!(four.custodian(1).commit(peer, &good, now_ms).is_ok());
+    assert!(four.commit(1, &good).is_ok());
 }
 
 #[test]
@@ -496,31 +487,25 @@ fn deals_of(contents: &[u8]) -> Refusal {
     let parties = parties();
     let mut four = Four::start(parties);
     four.join();
-    let broadcasts = four.broadcasts();
-    let mut deals = four.deals(&broadcasts).remove(&1).unwrap();
-    let deal = deals.deals.iter_mut().find(|deal| deal.from == 2).unwrap();
-    let context = [
-        parties.committee.genesis_hash().as_bytes(),
-        &ATTEMPT.0[..],
-        &2u16.to_be_bytes(),
-        &1u16.to_be_bytes(),
-    ]
-    .concat();
-    let recipient = parties.committee.custodian(1).unwrap().envelope_key.0;
-    deal.envelope = envelope::seal(&recipient, contents, &context, &mut four.rng).unwrap();
-    deal.signature = deal_text(parties, deal, &broadcasts).sign(&parties.identity(2).key);
-    four.finish(1, &deals).unwrap_err()
+    let mut given = four.last_round();
+    let place = [parties.committee.genesis_hash().as_bytes(), &ATTEMPT.0[..], &[2]].concat();
+    let of_two = &mut given[1];
+    let envelope = Envelope::seal(&parties.committee, (2, 1), &place, contents, &mut four.rng).unwrap();
+    of_two.envelopes[0] = envelope;
+    of_two.part.part.enclosed[0] = of_two.envelopes[0].enclosed();
+    of_two.part.signature = of_two.part.part.sign(&parties.identity(2).key);
+    four.finish(1, &Round::for_one(1, &given)).unwrap_err()
 }
 
 fn parties() -> &'static Founded {
     static PARTIES: OnceLock<Founded> = OnceLock::new();
-    PARTIES.get_or_init(|| Founded::parties(Schemes::frost))
+    PARTIES.get_or_init(Founded::frost)
 }
 
 #[test]
 fn a_deal_of_anything_else_is_refused() {
     let empty = [0xa2, 0, 0x40, 1, 0x40];
-    let many = [&[0xa2, 0, 0x59, 0x40, 0][..], &[1; 0x4000], &[1, 0x40]].concat();
+    let many = [&[0xa2, 0, 0x5a, 0, 4, 0, 1][..], &[1; 0x4_0001], &[1, 0x40]].concat();
     for contents in [&b""[..], &[0xa0], &empty, &many, &[0xa2, 1, 0x40, 0, 0x40]] {
         assert_eq!(deals_of(contents), Refusal::WrongDkgMessage);
     }
@@ -539,7 +524,7 @@ fn a_changed_state_or_share_is_refused_or_started_from_but_never_a_panic() {
             registry: Some(registry.to_vec()),
             ..disk.read()
         };
-        let ring = KeyRing::new(Schemes::frost());
+        let ring = KeyRing::new(Schemes::of(TokenAlg::EdDsa));
         match Custodian::restore(parties.identity(1), parties.committee.clone(), ring, &saved, &mut rng) {
             Ok(_) => started += 1,
             Err(_) => refused += 1,
@@ -552,7 +537,7 @@ fn a_changed_state_or_share_is_refused_or_started_from_but_never_a_panic() {
     let keys = parties.tip.registry().keys().unwrap();
     for (transcript, bytes) in &disk.shares {
         let mine = |bytes: &[u8]| {
-            let mut ring = KeyRing::new(Schemes::frost());
+            let mut ring = KeyRing::new(Schemes::of(TokenAlg::EdDsa));
             ring.load(*transcript, &bytes.to_vec().into()).is_ok() && ring.is_mine(keys)
         };
         assert!(mine(bytes));
@@ -568,7 +553,7 @@ proptest! {
         for (_, parse) in PARSERS {
             parse(&bytes);
         }
-        let mut ring = KeyRing::new(Schemes::frost());
+        let mut ring = KeyRing::new(Schemes::of(TokenAlg::EdDsa));
         prop_assert!(ring.load([1; 32], &bytes.into()).is_err());
     }
 
@@ -577,7 +562,7 @@ proptest! {
         for (_, parse) in PARSERS {
             parse(&bytes);
         }
-        let mut ring = KeyRing::new(Schemes::frost());
+        let mut ring = KeyRing::new(Schemes::of(TokenAlg::EdDsa));
         prop_assert!(ring.load([1; 32], &bytes.into()).is_err());
     }
 
@@ -630,7 +615,7 @@ fn the_real_messages_are_of_the_tenant_that_is_tested() {
     assert!(signed.finished.is_signed_by(&key, &signed.signature));
     let statement: SignedPeerStatement = real_of();
     assert_eq!(statement.statement, real_of::<PeerStatement>());
-    assert_eq!(real_of::<Deals>().deals[0], real_of::<Deal>());
-    assert_eq!(real_of::<SignedBroadcast>().broadcast, real_of::<Broadcast>());
+    assert_eq!(real_of::<Given>().part.part, real_of::<Part>());
+    assert_eq!(real_of::<Envelope>().enclosed(), real_of::<Enclosed>());
     assert_eq!(real_of::<Voted>().vote, real_of::<Vote>());
 }

@@ -14,7 +14,7 @@ use quorate_protocol::{
     tip::Tip,
 };
 use quorate_rules::{
-    Evidence, Grant, QuorumRule, RULES_VERSION, Refusal, Registry,
+    Evidence, Grant, QuorumRule, RULES_VERSION, Refusal, Registry, TokenAlg,
     anchor::{Heads, Past},
     body::{DecisionBody, GenesisBody},
     cbor::{Array, Canonical},
@@ -42,7 +42,7 @@ pub struct Founded {
     envelopes: Vec<[u8; 32]>,
     admin: SigningKey,
     pub client: SigningKey,
-    schemes: fn() -> Schemes,
+    schemes: Schemes,
     pub disks: Vec<Disk>,
     pub tip: Tip,
     pub certificate: QuorumCertificate,
@@ -60,13 +60,23 @@ fn key(rng: &mut Generator) -> SigningKey {
 
 impl Founded {
     pub fn new() -> Self {
-        let mut founded = Self::parties(Schemes::frost);
+        Self::with(TokenAlg::EdDsa)
+    }
+
+    /// A founded tenant whose tokens are signed with this algorithm.
+    pub fn with(alg: TokenAlg) -> Self {
+        let mut founded = Self::parties(Schemes::of(alg), alg);
         founded.found();
         founded
     }
 
+    /// Everyone of a tenant that signs with FROST, before anything is founded.
+    pub fn frost() -> Self {
+        Self::parties(Schemes::of(TokenAlg::EdDsa), TokenAlg::EdDsa)
+    }
+
     /// Everyone, before anything is founded.
-    pub fn parties(schemes: fn() -> Schemes) -> Self {
+    pub fn parties(schemes: Schemes, alg: TokenAlg) -> Self {
         let mut rng = Generator::new("founding", 0);
         let identities: Vec<_> = (0..4).map(|_| key(&mut rng).to_bytes()).collect();
         let envelopes: Vec<_> = (0..4)
@@ -80,7 +90,7 @@ impl Founded {
             log: 1,
             demo: true,
             quorum: QuorumRule::new(4, 3, 1).unwrap(),
-            token_alg: "EdDSA".to_owned(),
+            token_alg: alg,
             custodians: (0..4)
                 .map(|place| CustodianRecord {
                     name: PartyName::new(format!("custodian-{}", place + 1)).unwrap(),
@@ -150,7 +160,7 @@ impl Founded {
     pub fn coordinator(&self, gateway: usize, tip: Tip, certificate: Option<QuorumCertificate>) -> Coordinator {
         Coordinator::new(
             self.committee.clone(),
-            (self.schemes)(),
+            self.schemes.clone(),
             (gateway_name(gateway), self.gateways[gateway].clone()),
             (tip, certificate),
             Default::default(),
@@ -161,7 +171,7 @@ impl Founded {
         let step = Custodian::restore(
             self.identity(number),
             self.committee.clone(),
-            disk.keys((self.schemes)()),
+            disk.keys(self.schemes.clone()),
             &disk.read(),
             rng,
         )

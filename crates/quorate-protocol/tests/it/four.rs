@@ -9,8 +9,9 @@ use quorate_protocol::{
     QuorumCertificate,
     coordinator::{Batch, Certified, Coordinator, NewViewRound, Order, Proposed, Signed, TokenOrder},
     custodian::{Custodian, Peer},
-    dkg::{Begin, Broadcasts, Deals, SignedFinished},
-    message::{AskPeer, Follow, Hello, Join, LogEntry, SignedPropose, Voted},
+    dkg::{Begin, Given, Round, SignedFinished},
+    message::{AskPeer, Commit, Committed, Follow, Hello, Join, LogEntry, SignedPropose, Voted},
+    step::Step,
     tip::Tip,
 };
 use quorate_rules::{
@@ -98,48 +99,56 @@ impl<'a> Four<'a> {
         assert!(self.coordinator.lead(entered, tip, Default::default()).is_ok());
     }
 
-    pub fn broadcasts(&mut self) -> Broadcasts {
+    /// What every custodian gives in round 1 of a key generation.
+    pub fn begin(&mut self) -> Vec<Given> {
         let begin = Begin {
             origin: self.origin(),
             attempt: ATTEMPT,
         };
         let (peer, rng) = (self.peer, &mut self.rng);
-        let all = self
+        let given = self
             .custodians
             .iter_mut()
-            .map(|custodian| custodian.dkg_begin(peer, &begin, rng).unwrap())
-            .collect();
-        Broadcasts { all }
+            .map(|custodian| custodian.dkg_begin(peer, &begin, rng).unwrap());
+        given.collect()
     }
 
-    /// What every custodian dealt, by recipient.
-    pub fn deals(&mut self, broadcasts: &Broadcasts) -> BTreeMap<u16, Deals> {
-        let (peer, rng) = (self.peer, &mut self.rng);
-        let mut by_recipient = BTreeMap::new();
-        for custodian in &mut self.custodians {
-            for deal in custodian.dkg_deal(peer, broadcasts, rng).unwrap().deals {
-                let deals = by_recipient.entry(deal.to).or_insert_with(|| Deals {
-                    attempt: ATTEMPT,
-                    deals: Vec::new(),
-                });
-                deals.deals.push(deal);
-            }
-        }
-        by_recipient
-    }
-
-    pub fn finish(&mut self, number: u16, deals: &Deals) -> Result<SignedFinished, Refusal> {
+    /// What one custodian gives in the next round, or why it does not.
+    pub fn round(&mut self, number: u16, message: &Round) -> Result<Given, Refusal> {
         let place = usize::from(number) - 1;
-        let step = self.custodians[place].dkg_finish(self.peer, deals)?;
+        self.custodians[place].dkg_round(self.peer, message, &mut self.rng)
+    }
+
+    /// What every custodian gives in the next round.
+    pub fn next(&mut self, given: &[Given]) -> Vec<Given> {
+        (1..=4)
+            .map(|number| self.round(number, &Round::for_one(number, given)).unwrap())
+            .collect()
+    }
+
+    /// What every custodian gives in the last round.
+    pub fn last_round(&mut self) -> Vec<Given> {
+        let schemes = self.coordinator.schemes().clone();
+        let mut given = self.begin();
+        for _ in 1..schemes.token.dkg_rounds().max(schemes.log.dkg_rounds()) {
+            given = self.next(&given);
+        }
+        given
+    }
+
+    pub fn finish(&mut self, number: u16, message: &Round) -> Result<SignedFinished, Refusal> {
+        let place = usize::from(number) - 1;
+        let step = self.custodians[place].dkg_finish(self.peer, message)?;
         Ok(done(step, &mut self.disks[place]))
     }
 
     /// Makes the keys; returns the canonical keys entry.
     pub fn generate(&mut self) -> Vec<u8> {
-        let broadcasts = self.broadcasts();
+        let given = self.last_round();
         let mut keys = Vec::new();
-        for (number, deals) in self.deals(&broadcasts) {
-            keys = self.finish(number, &deals).unwrap().finished.keys.to_canonical();
+        for number in 1..=4 {
+            let finished = self.finish(number, &Round::for_one(number, &given)).unwrap();
+            keys = finished.finished.keys.to_canonical();
         }
         keys
     }
@@ -183,11 +192,17 @@ impl<'a> Four<'a> {
 
     /// A batch of one good token.
     pub fn token(&mut self) -> Batch {
+        let order = self.order();
+        self.build(order)
+    }
+
+    /// An order of one good token.
+    pub fn order(&mut self) -> Order {
         let jti = crate::founding::fresh(&mut self.rng);
         let evidence = self
             .parties
             .evidence(&self.parties.client, (&jti, crate::founding::ISSUER), self.now_ms);
-        self.build(Order::Token(TokenOrder::of(evidence)))
+        Order::Token(TokenOrder::of(evidence))
     }
 
     pub fn propose(&mut self, number: u16, message: &SignedPropose) -> Result<Voted, Refusal> {
@@ -195,6 +210,12 @@ impl<'a> Four<'a> {
         let leaves = self.leaves(&quorate_protocol::batch::wanted(&message.proposal));
         let step = self.custodians[place].propose(self.peer, message, (self.now_ms, &leaves), &mut self.rng)?;
         Ok(done(step, &mut self.disks[place]))
+    }
+
+    /// One custodian's answer to a commit, not yet written.
+    pub fn commit(&mut self, number: u16, message: &Commit) -> Result<Step<Committed>, Refusal> {
+        let place = usize::from(number) - 1;
+        self.custodians[place].commit(self.peer, message, self.now_ms, &mut self.rng)
     }
 
     pub fn certify(&mut self, proposed: Proposed) -> Certified {
@@ -221,9 +242,7 @@ impl<'a> Four<'a> {
         loop {
             let mut answers = BTreeMap::new();
             for (number, place) in (1..=3).zip(0..) {
-                let step = self.custodians[place]
-                    .commit(self.peer, certified.message(), self.now_ms)
-                    .unwrap();
+                let step = self.commit(number, &certified.message_for(number)).unwrap();
                 let committed = done(step, &mut self.disks[place]);
                 certified.check(&self.parties.committee, number, &committed).unwrap();
                 answers.insert(number, committed);

@@ -5,6 +5,7 @@
 #[path = "../../../quorate-threshold/tests/it/commit_reveal.rs"]
 mod commit_reveal;
 mod disk;
+mod ecdsa;
 mod encodings;
 mod founding;
 mod four;

@@ -8,13 +8,14 @@ use quorate_protocol::{
     Head, QuorumCertificate, Refusal, View, Vote,
     coordinator::{Order, plain_entry},
     custodian::{CLOCK_MS, Peer},
-    dkg::{Broadcasts, Deals},
+    dkg::Round,
     equivocation::Equivocation,
     key_ring::Schemes,
     message::{Follow, Propose, SignedPropose},
     signed::Statement,
 };
 use quorate_rules::{
+    TokenAlg,
     body::{GenesisBody, KeysBody},
     cbor::{Array, Bytes, Canonical},
     leaf::{EntryType, Leaf, commitment},
@@ -59,8 +60,7 @@ fn a_custodian_that_has_not_heard_from_others_gives_no_vote_and_no_share() {
     let outcome = fresh.propose(1, proposed.message()).err();
     assert_eq!(outcome, Some(Refusal::Joining));
     let certified = four.certify(proposed);
-    let (peer, now_ms) = (fresh.peer, fresh.now_ms);
-    let outcome = fresh.custodian(1).commit(peer, certified.message(), now_ms).err();
+    let outcome = fresh.commit(1, &certified.message_for(1)).err();
     assert_eq!(outcome, Some(Refusal::Joining));
 }
 
@@ -85,12 +85,9 @@ fn tokens_are_not_signed_after_their_window_but_their_checkpoint_is() {
     let index = batch.first;
     let proposed = four.coordinator.propose(&batch, 0, &[1, 2, 3]);
     let certified = four.certify(proposed);
-    let (peer, late_ms) = (four.peer, four.now_ms + CLOCK_MS + 1);
+    four.now_ms += CLOCK_MS + 1;
     for number in [1, 2, 3] {
-        let step = four
-            .custodian(number)
-            .commit(peer, certified.message(), late_ms)
-            .unwrap();
+        let step = four.commit(number, &certified.message_for(number)).unwrap();
         let committed = crate::founding::done(step, &mut four.disks[usize::from(number) - 1]);
         assert_eq!(committed.refused, [(index, Refusal::Late.code().to_owned())]);
         let outputs = quorate_protocol::message::Outputs::from_canonical(&committed.outputs.list).unwrap();
@@ -142,7 +139,7 @@ fn the_log_is_not_filled_with_ticks() {
 
 #[test]
 fn a_first_batch_of_other_parties_or_other_keys_is_refused() {
-    let parties = Founded::parties(Schemes::frost);
+    let parties = Founded::frost();
     let mut four = Four::start(&parties);
     four.now_ms = FOUNDED_MS;
     four.join();
@@ -158,7 +155,9 @@ fn a_first_batch_of_other_parties_or_other_keys_is_refused() {
     let mut elsewhere = KeysBody::from_canonical(&keys).unwrap();
     elsewhere.transcript = Array([9; 32]);
     let mut swapped = KeysBody::from_canonical(&keys).unwrap();
-    std::mem::swap(&mut swapped.token_key, &mut swapped.log_key);
+    let token_key = swapped.token_key.to_vec().try_into().unwrap();
+    swapped.token_key = Bytes(swapped.log_key.0.to_vec());
+    swapped.log_key = Array(token_key);
     type Change<'a> = Box<dyn Fn(&mut Propose) + 'a>;
     let attacks: [(&str, Change<'_>, Refusal); 5] = [
         (
@@ -195,7 +194,7 @@ fn a_first_batch_of_other_parties_or_other_keys_is_refused() {
 
 #[test]
 fn a_tenant_under_newer_rules_is_not_founded_by_an_older_program() {
-    let parties = Founded::parties(Schemes::frost);
+    let parties = Founded::frost();
     let mut four = Four::start(&parties);
     four.join();
     let keys = four.generate();
@@ -204,7 +203,7 @@ fn a_tenant_under_newer_rules_is_not_founded_by_an_older_program() {
     let committee = quorate_protocol::Committee::from_genesis(&newer.to_canonical()).unwrap();
     let coordinator = quorate_protocol::coordinator::Coordinator::new(
         committee,
-        Schemes::frost(),
+        Schemes::of(TokenAlg::EdDsa),
         (crate::founding::gateway_name(0), parties.gateways[0].clone()),
         (quorate_protocol::tip::Tip::empty(), None),
         Default::default(),
@@ -213,101 +212,105 @@ fn a_tenant_under_newer_rules_is_not_founded_by_an_older_program() {
     assert_eq!(outcome, Some(Refusal::RulesVersion));
 }
 
-/// Begins a key generation and hands altered broadcasts to custodian 1.
-fn refused_broadcasts(attack: &str, change: impl FnOnce(&mut Broadcasts, &Four<'_>)) {
-    let parties = Founded::parties(Schemes::frost);
+/// Begins a key generation and hands custodian 1 an altered first round.
+fn refused_first_round(attack: &str, change: impl FnOnce(&mut Round, &Four<'_>)) {
+    let parties = Founded::frost();
     let mut four = Four::start(&parties);
     four.join();
-    let mut broadcasts = four.broadcasts();
-    change(&mut broadcasts, &four);
-    let (peer, mut rng) = (four.peer, four.rng.clone());
-    let outcome = four.custodian(1).dkg_deal(peer, &broadcasts, &mut rng).err();
+    let mut round = Round::for_one(1, &four.begin());
+    change(&mut round, &four);
+    let outcome = four.round(1, &round).err();
     assert_eq!(outcome, Some(Refusal::WrongDkgMessage), "{attack}");
 }
 
 #[test]
 fn altered_missing_doubled_or_foreign_broadcasts_end_the_key_generation() {
-    refused_broadcasts("one missing", |b, _| drop(b.all.pop()));
-    refused_broadcasts("one doubled", |b, _| b.all[3] = b.all[2].clone());
-    refused_broadcasts("two exchanged", |b, _| b.all.swap(1, 2));
-    refused_broadcasts("altered on the way", |b, _| b.all[1].broadcast.token.0[40] ^= 1);
-    refused_broadcasts("of another attempt", |b, _| b.all[1].broadcast.attempt = Array([2; 16]));
-    refused_broadcasts("in another's name", |b, four| {
-        b.all[1].signature = b.all[1].broadcast.sign(&four.parties.identity(3).key);
+    let sign = |round: &mut Round, four: &Four<'_>, number: u16| {
+        let signed = &mut round.parts[usize::from(number) - 1];
+        signed.signature = signed.part.sign(&four.parties.identity(number).key);
+    };
+    refused_first_round("one missing", |r, _| drop(r.parts.pop()));
+    refused_first_round("one doubled", |r, _| r.parts[3] = r.parts[2].clone());
+    refused_first_round("two exchanged", |r, _| r.parts.swap(1, 2));
+    refused_first_round("altered on the way", |r, _| r.parts[1].part.token.0[40] ^= 1);
+    refused_first_round("of another attempt", |r, four| {
+        r.parts[1].part.attempt = Array([2; 16]);
+        sign(r, four, 2);
     });
-    refused_broadcasts("the own one exchanged", |b, four| {
-        b.all[0].broadcast.log = b.all[1].broadcast.log.clone();
-        b.all[0].signature = b.all[0].broadcast.sign(&four.parties.identity(1).key);
+    refused_first_round("of another round", |r, four| {
+        r.parts[1].part.round = 2;
+        sign(r, four, 2);
     });
-    refused_broadcasts("another's commitments as its own", |b, four| {
-        b.all[1].broadcast.token = b.all[2].broadcast.token.clone();
-        b.all[1].signature = b.all[1].broadcast.sign(&four.parties.identity(2).key);
+    refused_first_round("in another's name", |r, four| {
+        r.parts[1].signature = r.parts[1].part.sign(&four.parties.identity(3).key);
+    });
+    refused_first_round("the own one exchanged", |r, four| {
+        r.parts[0].part.log = r.parts[1].part.log.clone();
+        sign(r, four, 1);
+    });
+    refused_first_round("another's commitments as its own", |r, four| {
+        r.parts[1].part.token = r.parts[2].part.token.clone();
+        sign(r, four, 2);
     });
 }
 
 /// Runs a key generation up to the deals and hands altered ones to custodian 1.
-fn refused_deals(attack: &str, change: impl FnOnce(&mut Deals, &Deals)) {
-    let parties = Founded::parties(Schemes::frost);
+fn refused_deals(attack: &str, expected: Refusal, change: impl FnOnce(&mut Round, &Round)) {
+    let parties = Founded::frost();
     let mut four = Four::start(&parties);
     four.join();
-    let broadcasts = four.broadcasts();
-    let mut deals = four.deals(&broadcasts);
-    let of_two = deals[&2].clone();
-    let for_me = deals.get_mut(&1).unwrap();
-    change(for_me, &of_two);
-    let for_me = for_me.clone();
-    assert_eq!(
-        four.finish(1, &for_me).err(),
-        Some(Refusal::WrongDkgMessage),
-        "{attack}"
-    );
+    let given = four.last_round();
+    let (good, of_two) = (Round::for_one(1, &given), Round::for_one(2, &given));
+    let mut round = good.clone();
+    change(&mut round, &of_two);
+    assert_eq!(four.finish(1, &round).err(), Some(expected), "{attack}");
     assert!(four.disks[0].shares.is_empty(), "{attack}: nothing was sealed");
-    let again = four.finish(1, &deals[&1]).err();
+    let again = four.finish(1, &good).err();
     assert_eq!(again, Some(Refusal::WrongDkgMessage), "the ceremony is over");
 }
 
 #[test]
 fn altered_missing_doubled_or_foreign_deals_end_the_key_generation() {
-    refused_deals("one missing", |d, _| drop(d.deals.pop()));
-    refused_deals("one doubled", |d, _| d.deals[2] = d.deals[1].clone());
-    refused_deals("altered on the way", |d, _| d.deals[1].envelope.0[50] ^= 1);
-    refused_deals("of another attempt", |d, _| d.attempt = Array([2; 16]));
-    refused_deals("made for another", |d, of_two| d.deals[1] = of_two.deals[1].clone());
-    refused_deals("its address exchanged", |d, of_two| {
-        d.deals[1] = of_two.deals[1].clone();
-        d.deals[1].to = 1;
+    let carried = Refusal::WrongEnvelope;
+    refused_deals("one missing", carried, |r, _| drop(r.envelopes.pop()));
+    refused_deals("one doubled", carried, |r, _| r.envelopes.push(r.envelopes[1].clone()));
+    refused_deals("one in another's place", carried, |r, _| {
+        r.envelopes[2] = r.envelopes[1].clone()
+    });
+    refused_deals("altered on the way", carried, |r, _| r.envelopes[1].sealed.0[50] ^= 1);
+    refused_deals("made for another", carried, |r, of_two| {
+        r.envelopes[1] = of_two.envelopes[1].clone()
+    });
+    refused_deals("its address exchanged", carried, |r, of_two| {
+        r.envelopes[1] = of_two.envelopes[1].clone();
+        r.envelopes[1].to = 1;
+    });
+    refused_deals("of another attempt", Refusal::WrongDkgMessage, |r, _| {
+        r.parts[1].part.attempt = Array([2; 16]);
     });
 }
 
 #[test]
 fn a_dealer_that_showed_others_another_broadcast_is_found_out() {
-    // Custodian 2 deals from broadcasts that differ from those that custodian 1 saw: its signature names their digest.
-    let parties = Founded::parties(Schemes::frost);
+    // Custodian 2 deals having seen other broadcasts than custodian 1: what it signs names their digest.
+    let parties = Founded::frost();
     let mut four = Four::start(&parties);
     four.join();
-    let shown_to_one = four.broadcasts();
-    let (peer, mut rng) = (four.peer, four.rng.clone());
-    four.custodian(1).dkg_deal(peer, &shown_to_one, &mut rng).unwrap();
+    let shown_to_one = four.begin();
+    let of_one = four.round(1, &Round::for_one(1, &shown_to_one)).unwrap();
     // A second ceremony of the same attempt: 3 broadcasts something else, which only 2 and 4 see.
     let begin = quorate_protocol::dkg::Begin {
         origin: parties.committee.origin().to_owned(),
         attempt: ATTEMPT,
     };
+    let (peer, mut rng) = (four.peer, four.rng.clone());
     let mut shown_to_others = shown_to_one.clone();
-    shown_to_others.all[2] = four.custodian(3).dkg_begin(peer, &begin, &mut rng).unwrap();
-    let mut for_one = Deals {
-        attempt: ATTEMPT,
-        deals: Vec::new(),
-    };
+    shown_to_others[2] = four.custodian(3).dkg_begin(peer, &begin, &mut rng).unwrap();
+    let mut given = vec![of_one];
     for number in [2, 3, 4] {
-        let dealt = four
-            .custodian(number)
-            .dkg_deal(peer, &shown_to_others, &mut rng)
-            .unwrap();
-        for_one
-            .deals
-            .extend(dealt.deals.into_iter().filter(|deal| deal.to == 1));
+        given.push(four.round(number, &Round::for_one(number, &shown_to_others)).unwrap());
     }
+    let for_one = Round::for_one(1, &given);
     assert_eq!(four.finish(1, &for_one).err(), Some(Refusal::WrongDkgMessage));
 }
 

@@ -15,6 +15,7 @@ use quorate_protocol::{
     Head, QuorumCertificate, Refusal, View, Vote,
     attempt::AttemptContext,
     custodian::{Custodian, Switches},
+    envelope::Envelope,
     message::{
         AskPeer, Commit, Committed, EnterView, Follow, Hello, Join, NewView, Outputs, SignedNewView, SignedOutputs,
         SignedPropose, Standing, Status, Voted,
@@ -121,6 +122,7 @@ pub struct Pool {
     statements: BTreeMap<View, BTreeMap<u16, SignedNewView>>,
     votes: BTreeMap<(View, Head), BTreeMap<u16, Vote>>,
     lists: BTreeMap<(View, Head, u16), BTreeMap<u16, SignedOutputs>>,
+    envelopes: Vec<Envelope>,
     evidence: Vec<Evidence>,
     asks: Vec<Ask>,
 }
@@ -428,7 +430,7 @@ impl Simulator {
                 .propose(peer, m, (self.now_ms, &BTreeMap::new()), &mut self.rng)
                 .map(|step| step.map(Told::Voted)),
             Ask::Commit(m) => custodian
-                .commit(peer, m, self.now_ms)
+                .commit(peer, m, self.now_ms, &mut self.rng)
                 .map(|step| step.map(Told::Committed)),
             Ask::Follow(m) => custodian.follow(peer, m).map(|step| step.map(Told::Status)),
         };
@@ -504,6 +506,7 @@ impl Simulator {
                 }
                 let lists = self.pool.lists.entry((view, head, m.proposal.attempt)).or_default();
                 lists.insert(number, voted.outputs.clone());
+                self.pool.envelopes.extend(voted.envelopes.iter().cloned());
             }
             (_, Told::Entered(signed)) => {
                 let statements = self.pool.statements.entry(signed.statement.view).or_default();
@@ -520,12 +523,21 @@ impl Simulator {
         match (ask, told) {
             (Ask::Propose(m), Told::Refused(_)) if self.rng.percent(60) => {
                 self.fault("vote for two heads");
-                let outputs = context(&m.proposal).sign(number, &key, 1, &Outputs { items: Vec::new() });
+                let outputs = context(&m.proposal).sign(
+                    number,
+                    &key,
+                    1,
+                    &Outputs {
+                        items: Vec::new(),
+                        enclosed: Vec::new(),
+                    },
+                );
                 let vote = Vote::cast(number, &key, &origin, m.proposal.view, m.proposal.head);
                 Told::Voted(Voted {
                     vote,
                     outputs,
                     refused: Vec::new(),
+                    envelopes: Vec::new(),
                 })
             }
             (Ask::Propose(m), Told::Voted(mut voted)) if self.rng.percent(25) => {

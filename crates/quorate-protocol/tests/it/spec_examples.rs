@@ -12,7 +12,6 @@ use minicbor::{Decoder, data::Type};
 use quorate_protocol::{
     coordinator::{Order, TokenOrder},
     domain as protocol_domain,
-    key_ring::Schemes,
     message::{LogEntry, Opening, Propose, SignedPropose},
     permit::checkpoint_text,
     signed::Statement,
@@ -100,7 +99,7 @@ struct Example {
 }
 
 fn example() -> Example {
-    let parties = Founded::parties(Schemes::frost);
+    let parties = Founded::frost();
     let mut four = Four::start(&parties);
     four.found();
     let registry = four.coordinator.tip().registry().clone();

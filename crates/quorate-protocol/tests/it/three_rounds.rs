@@ -6,7 +6,7 @@ use crate::{
     four::Four,
 };
 use quorate_protocol::key_ring::Schemes;
-use quorate_rules::Refusal;
+use quorate_rules::{Refusal, TokenAlg};
 use quorate_threshold::{FrostEd25519, GroupKey, Scheme};
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ fn schemes() -> Schemes {
 
 #[test]
 fn tokens_of_three_rounds_and_checkpoints_of_two_come_from_one_batch() {
-    let parties = Founded::parties(schemes);
+    let parties = Founded::parties(schemes(), TokenAlg::EdDsa);
     let mut four = Four::start(&parties);
     four.found();
     let keys = four.coordinator.tip().registry().keys().unwrap().clone();
@@ -42,34 +42,33 @@ fn tokens_of_three_rounds_and_checkpoints_of_two_come_from_one_batch() {
 
 #[test]
 fn no_round_is_answered_twice_or_before_its_turn() {
-    let parties = Founded::parties(schemes);
+    let parties = Founded::parties(schemes(), TokenAlg::EdDsa);
     let mut four = Four::start(&parties);
     four.found();
     let batch = four.token();
     let proposed = four.coordinator.propose(&batch, 0, &[1, 2, 3]);
     let mut certified = four.certify(proposed);
-    let (peer, now_ms) = (four.peer, four.now_ms);
-    let first = certified.message().clone();
+    let first = certified.message_for(1);
     let mut skipped = first.clone();
     skipped.round += 1;
-    let outcome = four.custodian(1).commit(peer, &skipped, now_ms).err();
+    let outcome = four.commit(1, &skipped).err();
     assert_eq!(outcome, Some(Refusal::WrongCommitments), "round 3 before round 2");
 
     let mut revealed = std::collections::BTreeMap::new();
     for number in [1, 2, 3] {
-        let step = four.custodian(number).commit(peer, &first, now_ms).unwrap();
+        let step = four.commit(number, &first).unwrap();
         revealed.insert(
             number,
             crate::founding::done(step, &mut four.disks[usize::from(number) - 1]),
         );
     }
-    let outcome = four.custodian(1).commit(peer, &first, now_ms).err();
+    let outcome = four.commit(1, &first).err();
     assert_eq!(outcome, Some(Refusal::WrongCommitments), "round 2 once more");
     assert!(certified.next_round(&four.coordinator, &revealed));
-    let third = certified.message().clone();
+    let third = certified.message_for(1);
     for number in [1, 2, 3] {
-        assert!(four.custodian(number).commit(peer, &third, now_ms).is_ok());
-        let again = four.custodian(number).commit(peer, &third, now_ms).err();
+        assert!(four.commit(number, &third).is_ok());
+        let again = four.commit(number, &third).err();
         assert_eq!(again, Some(Refusal::NoSuchAttempt), "round 3 once more");
         assert_eq!(four.custodian(number).open_attempts(), 0);
     }

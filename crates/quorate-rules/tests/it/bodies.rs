@@ -4,13 +4,13 @@ use crate::{
     mangled::{cbor, each_small_change, mangled},
     people,
     tenant::{
-        SALT, TIME_MS, actions, decision, entry, founded, genesis, good_assertions, judged, keys, proposal, registry,
-        waiting,
+        SALT, TIME_MS, actions, decision, entry, founded, genesis, genesis_of, good_assertions, judged, keys, keys_of,
+        proposal, registry, waiting,
     },
 };
 use proptest::{collection::vec, prelude::*};
 use quorate_rules::{
-    Evidence, Jti, QuorumRule, Refusal, Registry,
+    Evidence, Jti, QuorumRule, Refusal, Registry, TokenAlg,
     body::{DecisionBody, GenesisBody, KeysBody, TICK, TokenBody},
     cbor::{Array, Bytes, Canonical},
     decision::{Action, Approval, Proposal},
@@ -106,7 +106,7 @@ fn records() -> Vec<Record> {
             issuer: genesis.issuer.clone(),
             log: 1,
             quorum: genesis.quorum,
-            token_alg: genesis.token_alg.clone(),
+            token_alg: genesis.token_alg,
             demo: false,
             decision_delay_ms: 60_000,
             audit_key: genesis.audit_key,
@@ -130,6 +130,9 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
     let mut samples = vec![
         (GenesisBody::WHAT, genesis(0).to_canonical()),
         (KeysBody::WHAT, keys().to_canonical()),
+        (KeysBody::WHAT, keys_of(TokenAlg::Es256).to_canonical()),
+        (GenesisBody::WHAT, genesis_of(TokenAlg::Es256).to_canonical()),
+        (Record::WHAT, Record::Keys(keys_of(TokenAlg::Es256)).to_canonical()),
         (TokenBody::WHAT, token_entry().body),
         (QuorumRule::WHAT, genesis(0).quorum.to_canonical()),
         ("registry", full.to_saved()),
@@ -366,13 +369,14 @@ proptest! {
 
     #[test]
     fn any_value_is_read_as_it_was_written(
-        epoch in any::<u32>(), group in vec(any::<u8>(), 0..80), key in any::<[u8; 32]>(), claims in vec(any::<u8>(), 0..80),
+        epoch in any::<u32>(), group in vec(any::<u8>(), 0..80), token_key in vec(any::<u8>(), 0..80),
+        key in any::<[u8; 32]>(), claims in vec(any::<u8>(), 0..80),
     ) {
         let keys = KeysBody {
             epoch,
             token_group: Bytes(group.clone()),
             log_group: Bytes(group.clone()),
-            token_key: Array(key),
+            token_key: Bytes(token_key.clone()),
             log_key: Array(key),
             transcript: Array(*Hash::from(key).as_bytes()),
         };

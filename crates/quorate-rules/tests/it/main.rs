@@ -16,4 +16,6 @@ mod passkey_steps;
 mod passkey_vectors;
 mod people;
 mod tenant;
+mod token_algs;
+mod token_vectors;
 mod waiting;

@@ -7,7 +7,7 @@ use aws_lc_rs::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use ed25519_dalek::{Signer, SigningKey};
 use quorate_rules::{
-    Evidence, Grant, QuorumRule, RULES_VERSION, Refusal, Registry,
+    Evidence, Grant, QuorumRule, RULES_VERSION, Refusal, Registry, TokenAlg,
     anchor::{Heads, Past},
     body::{DecisionBody, GenesisBody, KeysBody},
     cbor::{Array, Bytes, Canonical},
@@ -61,7 +61,7 @@ pub fn genesis(decision_delay_ms: u64) -> GenesisBody {
         log: 1,
         demo: true,
         quorum: QuorumRule::new(4, 3, 1).unwrap(),
-        token_alg: "EdDSA".to_owned(),
+        token_alg: TokenAlg::EdDsa,
         custodians: (1..=4)
             .map(|number| CustodianRecord {
                 name: PartyName::new(format!("custodian-{number}")).unwrap(),
@@ -97,12 +97,36 @@ pub fn genesis(decision_delay_ms: u64) -> GenesisBody {
     }
 }
 
+/// A genesis of this algorithm.
+pub fn genesis_of(token_alg: TokenAlg) -> GenesisBody {
+    GenesisBody {
+        token_alg,
+        ..genesis(0)
+    }
+}
+
+/// Public token key of a tenant of this algorithm, as a keys entry holds it.
+pub fn token_key(alg: TokenAlg) -> Vec<u8> {
+    match (alg, p256().1) {
+        (TokenAlg::Es256, PublicJwk::P256(Array(xy))) => xy.to_vec(),
+        _ => public(41).0.to_vec(),
+    }
+}
+
+/// Keys of a tenant of this algorithm.
+pub fn keys_of(alg: TokenAlg) -> KeysBody {
+    KeysBody {
+        token_key: Bytes(token_key(alg)),
+        ..keys()
+    }
+}
+
 pub fn keys() -> KeysBody {
     KeysBody {
         epoch: 1,
         token_group: Bytes(vec![1; 40]),
         log_group: Bytes(vec![2; 40]),
-        token_key: public(41),
+        token_key: Bytes(token_key(TokenAlg::EdDsa)),
         log_key: public(42),
         transcript: Array([3; 32]),
     }
@@ -209,16 +233,25 @@ pub fn entry(index: u64, entry_type: EntryType, body: &[u8]) -> FoldEntry<'_> {
 
 /// Genesis and keys.
 pub fn founded(decision_delay_ms: u64) -> Registry {
+    founded_by(&genesis(decision_delay_ms), &keys()).unwrap()
+}
+
+/// What these two make.
+pub fn founded_by(genesis: &GenesisBody, keys: &KeysBody) -> Result<Registry, Refusal> {
     let mut registry = Registry::new();
-    let (genesis, keys) = (genesis(decision_delay_ms).to_canonical(), keys().to_canonical());
-    registry.apply(&entry(0, EntryType::Genesis, &genesis)).unwrap();
-    registry.apply(&entry(1, EntryType::Keys, &keys)).unwrap();
-    registry
+    registry.apply(&entry(0, EntryType::Genesis, &genesis.to_canonical()))?;
+    registry.apply(&entry(1, EntryType::Keys, &keys.to_canonical()))?;
+    Ok(registry)
 }
 
 /// Genesis, keys and both clients.
 pub fn registry() -> Registry {
-    let mut registry = founded(0);
+    registry_of(TokenAlg::EdDsa)
+}
+
+/// The same of a tenant of this algorithm.
+pub fn registry_of(alg: TokenAlg) -> Registry {
+    let mut registry = founded_by(&genesis_of(alg), &keys_of(alg)).unwrap();
     for (index, client) in (2..).zip([two_keys(), p256_client()]) {
         let body = decision(&registry, Action::PutClient(client)).to_canonical();
         registry.apply(&entry(index, EntryType::Decision, &body)).unwrap();

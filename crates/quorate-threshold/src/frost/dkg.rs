@@ -2,14 +2,14 @@
 
 use super::{FrostShare, NAME, SecretScalar};
 use crate::{
-    domain,
     group::{GroupKey, Identifier},
-    scheme::{DealsMade, Dealt, DkgContext, DkgDealing, DkgError, DkgRound},
+    round::{RoundInputs, RoundOutput},
+    scheme::{Dealt, DkgContext, DkgError, DkgRound, DkgStep},
+    transcript::transcript,
 };
 use frost_ed25519 as frost;
 use frost_ed25519::keys::dkg;
 use rand_core::CryptoRngCore;
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
@@ -50,7 +50,7 @@ impl std::fmt::Debug for Dealing {
 pub(super) fn begin(
     context: &DkgContext,
     rng: &mut dyn CryptoRngCore,
-) -> Result<(Box<dyn DkgRound>, Vec<u8>), DkgError> {
+) -> Result<(Box<dyn DkgRound>, RoundOutput), DkgError> {
     let (n, t) = (context.parameters.participants(), context.parameters.threshold());
     if context.me.get() > n {
         return Err(DkgError::Unexpected);
@@ -62,14 +62,16 @@ pub(super) fn begin(
         own: own.clone(),
         secret,
     };
-    Ok((Box::new(round), own))
+    Ok((Box::new(round), RoundOutput::broadcast(own)))
 }
 
 impl DkgRound for Broadcast {
-    fn deal(self: Box<Self>, broadcasts: &BTreeMap<Identifier, Vec<u8>>) -> Result<DealsMade, DkgError> {
+    fn advance(self: Box<Self>, inputs: &RoundInputs) -> Result<DkgStep, DkgError> {
         let Self { context, own, secret } = *self;
+        let RoundInputs { broadcasts, directs } = inputs;
         let expected = context.parameters.identifiers();
-        if !broadcasts.keys().copied().eq(expected) || broadcasts.get(&context.me) != Some(&own) {
+        let complete = broadcasts.keys().copied().eq(expected) && directs.is_empty();
+        if !complete || broadcasts.get(&context.me) != Some(&own) {
             return Err(DkgError::Unexpected);
         }
         let mut packages = BTreeMap::new();
@@ -78,10 +80,10 @@ impl DkgRound for Broadcast {
             packages.insert(identifier(*from)?, package);
         }
         let (secret, deals) = dkg::part2(secret, &packages).map_err(|error| blame(&context, &error))?;
-        let mut plain = BTreeMap::new();
+        let mut directs = BTreeMap::new();
         for to in context.parameters.identifiers().filter(|to| *to != context.me) {
             let deal = deals.get(&identifier(to)?).ok_or(DkgError::Unexpected)?;
-            plain.insert(to, Zeroizing::new(deal.serialize().map_err(|_| DkgError::Unexpected)?));
+            directs.insert(to, Zeroizing::new(deal.serialize().map_err(|_| DkgError::Unexpected)?));
         }
         let dealing = Dealing {
             context,
@@ -89,7 +91,11 @@ impl DkgRound for Broadcast {
             packages,
             secret,
         };
-        Ok((Box::new(dealing), plain))
+        let output = RoundOutput {
+            broadcast: Vec::new(),
+            directs,
+        };
+        Ok(DkgStep::Continue(Box::new(dealing), output))
     }
 }
 
@@ -104,8 +110,8 @@ fn read_broadcast(bytes: &[u8], length: usize) -> Option<dkg::round1::Package> {
     (package.serialize().ok()? == bytes).then_some(package)
 }
 
-impl DkgDealing for Dealing {
-    fn finish(self: Box<Self>, deals: BTreeMap<Identifier, Zeroizing<Vec<u8>>>) -> Result<Dealt, DkgError> {
+impl DkgRound for Dealing {
+    fn advance(self: Box<Self>, inputs: &RoundInputs) -> Result<DkgStep, DkgError> {
         let Self {
             context,
             broadcasts,
@@ -113,11 +119,12 @@ impl DkgDealing for Dealing {
             secret,
         } = *self;
         let others = context.parameters.identifiers().filter(|from| *from != context.me);
-        if !deals.keys().copied().eq(others) {
+        // The broadcasts of this round are empty, and which they are says nothing; only the protocol above binds them.
+        if !inputs.directs_are_from(others) || inputs.broadcasts.values().any(|bytes| !bytes.is_empty()) {
             return Err(DkgError::Unexpected);
         }
         let mut read = BTreeMap::new();
-        for (from, bytes) in &deals {
+        for (from, bytes) in &inputs.directs {
             read.insert(identifier(*from)?, read_deal(bytes).ok_or(DkgError::Culprit(*from))?);
         }
         let (key, public) = dkg::part3(&secret, &packages, &read).map_err(|error| blame(&context, &error))?;
@@ -125,12 +132,12 @@ impl DkgDealing for Dealing {
         let secret = Zeroizing::new(key.signing_share().serialize());
         let secret = SecretScalar::read(&secret).ok_or(DkgError::Unexpected)?;
         let share = FrostShare::new(context.me, secret, group.clone()).map_err(|_| DkgError::Unexpected)?;
-        let transcript = transcript(&context, &broadcasts, &group);
-        Ok(Dealt {
+        let transcript = transcript(&context, NAME, &[broadcasts], &group);
+        Ok(DkgStep::Done(Dealt {
             share: Box::new(share),
             group,
             transcript,
-        })
+        }))
     }
 }
 
@@ -156,25 +163,6 @@ fn group_key(context: &DkgContext, public: &frost::keys::PublicKeyPackage) -> Re
     GroupKey::new(NAME, context.parameters, verifying_key, shares).map_err(|_| DkgError::Unexpected)
 }
 
-/// Everything of variable length has its length before it, so that no two runs hash the same bytes.
-fn transcript(context: &DkgContext, broadcasts: &BTreeMap<Identifier, Vec<u8>>, group: &GroupKey) -> [u8; 32] {
-    let mut hasher = Sha256::new_with_prefix(domain::DKG_TRANSCRIPT);
-    let mut add = |bytes: &[u8]| {
-        hasher.update((bytes.len() as u64).to_be_bytes());
-        hasher.update(bytes);
-    };
-    add(&context.session);
-    add(NAME.as_bytes());
-    add(&context.parameters.threshold().to_be_bytes());
-    add(&context.parameters.participants().to_be_bytes());
-    for (from, bytes) in broadcasts {
-        add(&from.get().to_be_bytes());
-        add(bytes);
-    }
-    add(&group.encode());
-    hasher.finalize().into()
-}
-
 fn identifier(id: Identifier) -> Result<frost::Identifier, DkgError> {
     frost::Identifier::try_from(id.get()).map_err(|_| DkgError::Unexpected)
 }
@@ -186,40 +174,4 @@ fn blame(context: &DkgContext, error: &frost::Error) -> DkgError {
         .identifiers()
         .find(|id| identifier(*id).is_ok_and(|id| culprits.contains(&id)));
     named.map_or(DkgError::Unexpected, DkgError::Culprit)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::group::Parameters;
-
-    /// Each part by itself: a real run would change the group key along with almost anything.
-    #[test]
-    fn every_part_of_a_run_is_in_its_transcript() {
-        let id = |number| Identifier::new(number).unwrap();
-        let digest = |(t, n), session, sent: [&[u8]; 2], key| {
-            let parameters = Parameters::new(t, n).unwrap();
-            // Always of two participants, so that t and n show by themselves.
-            let shares = BTreeMap::from([(id(1), vec![1; 32]), (id(2), vec![1; 32])]);
-            let group = GroupKey::new(NAME, Parameters::new(2, 2).unwrap(), vec![key; 32], shares);
-            let context = DkgContext {
-                parameters,
-                me: id(1),
-                session: [session; 32],
-            };
-            let broadcasts = [id(1), id(2)].into_iter().zip(sent.map(<[u8]>::to_vec)).collect();
-            transcript(&context, &broadcasts, &group.unwrap())
-        };
-        let digests = [
-            digest((2, 3), 0, [b"ab", b"c"], 0),
-            digest((3, 3), 0, [b"ab", b"c"], 0),
-            digest((2, 4), 0, [b"ab", b"c"], 0),
-            digest((2, 3), 1, [b"ab", b"c"], 0),
-            digest((2, 3), 0, [b"a", b"bc"], 0),
-            digest((2, 3), 0, [b"ab", b"d"], 0),
-            digest((2, 3), 0, [b"ab", b"c"], 1),
-        ];
-        let distinct: std::collections::BTreeSet<_> = digests.iter().collect();
-        assert_eq!(distinct.len(), digests.len());
-    }
 }

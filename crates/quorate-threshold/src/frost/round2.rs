@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     group::Identifier,
+    round::RoundInputs,
     session::{Authorized, SessionState, SignError, Step},
 };
 use curve25519_dalek::{EdwardsPoint, Scalar, traits::VartimeMultiscalarMul};
@@ -49,18 +50,17 @@ impl Committed {
 impl SessionState for Committed {
     /// `sign` (RFC 9591 §5.2). The output is the share, then the encoded group commitment that it is for, which saves the
     /// coordinator computing that once more.
-    fn advance(
-        self: Box<Self>,
-        authorized: &Authorized<'_>,
-        inputs: &BTreeMap<Identifier, Vec<u8>>,
-    ) -> Result<Step, SignError> {
+    fn advance(self: Box<Self>, authorized: &Authorized<'_>, inputs: &RoundInputs) -> Result<Step, SignError> {
         let Self {
             signer,
             nonces,
             commitments,
         } = *self;
+        if let Some(from) = inputs.directs.keys().next() {
+            return Err(SignError::Malformed(*from));
+        }
         let mut list = BTreeMap::new();
-        for (from, bytes) in inputs {
+        for (from, bytes) in &inputs.broadcasts {
             // The own input is byte for byte what was sent, so it need not be read again.
             let own = (*from == signer.identifier).then_some(commitments);
             list.insert(

@@ -1,7 +1,7 @@
 //! The test vectors of RFC 9591 appendix E.1 (FROST(Ed25519, SHA-512), 2-of-3, signers 1 and 3), through the public interface.
 
 use super::{FrostEd25519, FrostShare, NAME, SecretScalar, round1};
-use crate::{Advance, GroupKey, Identifier, KeyShare, Opened, Parameters, Permit, Scheme, sign};
+use crate::{Advance, GroupKey, Identifier, KeyShare, Opened, Parameters, Permit, RoundInputs, Scheme, sign};
 use curve25519_dalek::EdwardsPoint;
 use rand_core::{CryptoRng, RngCore};
 use std::collections::{BTreeMap, BTreeSet};
@@ -148,10 +148,10 @@ fn shares_and_signature_are_the_rfcs() {
         let share = FrostShare::new(id(vector.signer), secret(vector.signer), group()).unwrap();
         let Opened { session, output } = share.commit(b"test", &signers, &mut vector.generator()).unwrap();
         sessions.push((vector, session));
-        commitments.insert(id(vector.signer), output);
+        commitments.insert(id(vector.signer), output.broadcast);
     }
     for (vector, session) in sessions {
-        let Advance::Done(output) = sign(&Test, session, &commitments).unwrap() else {
+        let Advance::Done(output) = sign(&Test, session, &RoundInputs::broadcasts(commitments.clone())).unwrap() else {
             panic!("two rounds")
         };
         assert_eq!(hex::encode(&output[..32]), vector.share);

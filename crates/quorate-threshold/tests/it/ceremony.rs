@@ -1,8 +1,8 @@
 //! Runs a whole DKG and whole signatures in one process, as the protocol does between processes.
 
 use quorate_threshold::{
-    Advance, AggregateError, DealsMade, Dealt, DkgContext, DkgDealing, DkgRound, Identifier, KeyShare, Parameters,
-    Permit, Scheme, sign,
+    Advance, AggregateError, Dealt, DkgContext, DkgError, DkgRound, DkgStep, Identifier, KeyShare, Parameters, Permit,
+    RoundInputs, RoundOutput, Scheme, Session, SignError,
 };
 use rand_core::OsRng;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,7 +27,7 @@ pub(crate) fn id(number: u16) -> Identifier {
 }
 
 /// One participant's first step.
-pub(crate) fn begin(scheme: &dyn Scheme, (t, n): (u16, u16), me: u16) -> (Box<dyn DkgRound>, Vec<u8>) {
+pub(crate) fn begin(scheme: &dyn Scheme, (t, n): (u16, u16), me: u16) -> (Box<dyn DkgRound>, RoundOutput) {
     let context = DkgContext {
         parameters: Parameters::new(t, n).unwrap(),
         me: id(me),
@@ -36,25 +36,53 @@ pub(crate) fn begin(scheme: &dyn Scheme, (t, n): (u16, u16), me: u16) -> (Box<dy
     scheme.begin_dkg(&context, &mut OsRng).unwrap()
 }
 
-/// All participants' first steps.
+/// All participants' first steps, of a scheme whose first round is all broadcast.
 pub(crate) fn begin_all(scheme: &dyn Scheme, t: u16, n: u16) -> (BTreeMap<Identifier, Box<dyn DkgRound>>, Outputs) {
     let (mut rounds, mut broadcasts) = (BTreeMap::new(), BTreeMap::new());
     for me in 1..=n {
-        let (round, broadcast) = begin(scheme, (t, n), me);
+        let (round, output) = begin(scheme, (t, n), me);
         rounds.insert(id(me), round);
-        broadcasts.insert(id(me), broadcast);
+        broadcasts.insert(id(me), output.broadcast);
     }
     (rounds, broadcasts)
 }
 
-/// All participants' second steps: their states, and the deals by recipient, then by dealer.
+/// The rounds of FROST's key generation by the names that they have there.
+pub(crate) trait Pedersen {
+    /// Takes broadcasts, gives deals.
+    fn deal(self, broadcasts: &Outputs) -> Result<(Box<dyn DkgRound>, Deals), DkgError>;
+    /// Takes deals, gives the key.
+    fn finish(self, deals: Deals) -> Result<Dealt, DkgError>;
+}
+
+impl Pedersen for Box<dyn DkgRound> {
+    fn deal(self, broadcasts: &Outputs) -> Result<(Box<dyn DkgRound>, Deals), DkgError> {
+        match self.advance(&RoundInputs::broadcasts(broadcasts.clone()))? {
+            DkgStep::Continue(dealing, output) => Ok((dealing, output.directs)),
+            DkgStep::Done(_) => panic!("a round too early"),
+        }
+    }
+
+    fn finish(self, directs: Deals) -> Result<Dealt, DkgError> {
+        let inputs = RoundInputs {
+            broadcasts: BTreeMap::new(),
+            directs,
+        };
+        match self.advance(&inputs)? {
+            DkgStep::Done(dealt) => Ok(dealt),
+            DkgStep::Continue(..) => panic!("a round too many"),
+        }
+    }
+}
+
+/// All participants' second steps of FROST: their states, and the deals by recipient, then by dealer.
 pub(crate) fn deal_all(
     rounds: BTreeMap<Identifier, Box<dyn DkgRound>>,
     broadcasts: &Outputs,
-) -> (BTreeMap<Identifier, Box<dyn DkgDealing>>, BTreeMap<Identifier, Deals>) {
+) -> (BTreeMap<Identifier, Box<dyn DkgRound>>, BTreeMap<Identifier, Deals>) {
     let (mut dealings, mut boxes) = (BTreeMap::new(), BTreeMap::<_, Deals>::new());
     for (me, round) in rounds {
-        let (dealing, deals): DealsMade = round.deal(broadcasts).unwrap();
+        let (dealing, deals) = round.deal(broadcasts).unwrap();
         dealings.insert(me, dealing);
         for (to, deal) in deals {
             boxes.entry(to).or_default().insert(me, deal);
@@ -63,14 +91,70 @@ pub(crate) fn deal_all(
     (dealings, boxes)
 }
 
+/// What each party sees of what all gave: every broadcast, and the direct messages for it.
+pub(crate) fn exchange(outputs: BTreeMap<Identifier, RoundOutput>) -> BTreeMap<Identifier, RoundInputs> {
+    let broadcasts: Outputs = outputs
+        .iter()
+        .map(|(from, output)| (*from, output.broadcast.clone()))
+        .collect();
+    let mut seen: BTreeMap<Identifier, RoundInputs> = outputs
+        .keys()
+        .map(|me| (*me, RoundInputs::broadcasts(broadcasts.clone())))
+        .collect();
+    for (from, output) in outputs {
+        for (to, direct) in output.directs {
+            if let Some(inputs) = seen.get_mut(&to) {
+                inputs.directs.insert(from, direct);
+            }
+        }
+    }
+    seen
+}
+
+/// A whole DKG, of which the outputs of any round may be changed on their way: round, participant, output.
+pub(crate) fn run_dkg(
+    scheme: &dyn Scheme,
+    (t, n): (u16, u16),
+    tamper: &mut dyn FnMut(u8, Identifier, &mut RoundOutput),
+) -> BTreeMap<Identifier, Result<Dealt, DkgError>> {
+    let (mut rounds, mut outputs) = (BTreeMap::new(), BTreeMap::new());
+    for me in 1..=n {
+        let (round, output) = begin(scheme, (t, n), me);
+        rounds.insert(id(me), round);
+        outputs.insert(id(me), output);
+    }
+    let mut results = BTreeMap::new();
+    for number in 1..=scheme.dkg_rounds() {
+        outputs
+            .iter_mut()
+            .for_each(|(from, output)| tamper(number, *from, output));
+        let (mut rest, mut next) = (BTreeMap::new(), BTreeMap::new());
+        for (me, inputs) in exchange(outputs) {
+            let Some(round) = rounds.remove(&me) else { continue };
+            match round.advance(&inputs) {
+                Ok(DkgStep::Continue(round, output)) => {
+                    rest.insert(me, round);
+                    next.insert(me, output);
+                }
+                Ok(DkgStep::Done(dealt)) => drop(results.insert(me, Ok(dealt))),
+                Err(error) => drop(results.insert(me, Err(error))),
+            }
+        }
+        (rounds, outputs) = (rest, next);
+    }
+    assert!(rounds.is_empty(), "more rounds than the scheme says");
+    results
+}
+
 /// A whole DKG of honest participants.
 pub(crate) fn deal(scheme: &dyn Scheme, t: u16, n: u16) -> BTreeMap<Identifier, Dealt> {
-    let (rounds, broadcasts) = begin_all(scheme, t, n);
-    let (dealings, mut boxes) = deal_all(rounds, &broadcasts);
-    dealings
-        .into_iter()
-        .map(|(me, dealing)| (me, dealing.finish(boxes.remove(&me).unwrap()).unwrap()))
-        .collect()
+    let dealt = run_dkg(scheme, (t, n), &mut |_, _, _| {});
+    dealt.into_iter().map(|(me, dealt)| (me, dealt.unwrap())).collect()
+}
+
+/// [`quorate_threshold::sign`] with inputs of which nothing is secret.
+pub(crate) fn sign(permit: &impl Permit, session: Session, broadcasts: &Outputs) -> Result<Advance, SignError> {
+    quorate_threshold::sign(permit, session, &RoundInputs::broadcasts(broadcasts.clone()))
 }
 
 /// Changes any output of any round on its way: round, signer, bytes.
@@ -88,7 +172,7 @@ pub(crate) fn run(
     for (me, share) in shares {
         let opened = share.commit(message, &signers, &mut OsRng).unwrap();
         sessions.insert(*me, opened.session);
-        outputs[0].insert(*me, opened.output);
+        outputs[0].insert(*me, opened.output.broadcast);
     }
     for round in 1..scheme.rounds() {
         let last = outputs.last().unwrap().clone();
@@ -101,7 +185,7 @@ pub(crate) fn run(
             match sign(&Message(message.to_vec()), session, &seen) {
                 Ok(Advance::Continue(session, bytes)) => {
                     rest.insert(me, session);
-                    next.insert(me, bytes);
+                    next.insert(me, bytes.broadcast);
                 }
                 Ok(Advance::Done(bytes)) => drop(next.insert(me, bytes)),
                 Err(_) => {}

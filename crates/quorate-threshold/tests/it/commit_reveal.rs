@@ -1,11 +1,10 @@
 //! A scheme of three rounds over the same seam: every signer first sends a hash of its commitments, reveals them when it holds all
-//! hashes, and signs when it holds all commitments. So nobody chooses nonces after seeing the others'. The ECDSA scheme, which has
-//! as many rounds, will stand behind the same traits.
+//! hashes, and signs when it holds all commitments. So nobody chooses nonces after seeing the others'.
 
 use quorate_threshold::{
-    Advance, AggregateError, Authorized, BadShare, BadSignature, DealsMade, Dealt, DkgContext, DkgDealing, DkgError,
-    DkgRound, FrostEd25519, GroupKey, Identifier, KeyShare, Opened, Permit, Scheme, Session, SessionState, SignError,
-    Step, sign,
+    Advance, AggregateError, Authorized, BadShare, BadSignature, Dealt, DkgContext, DkgError, DkgRound, DkgStep,
+    FrostEd25519, GroupKey, Identifier, KeyShare, Opened, Permit, RoundInputs, RoundOutput, Scheme, Session,
+    SessionState, SignError, Step, sign,
 };
 use rand_core::CryptoRngCore;
 use sha2::{Digest, Sha256};
@@ -27,8 +26,6 @@ struct Share {
 
 #[derive(Debug)]
 struct Round(Box<dyn DkgRound>);
-#[derive(Debug)]
-struct Dealing(Box<dyn DkgDealing>);
 
 /// Has sent a hash; waits for all hashes, then reveals.
 pub(crate) struct Hidden(pub(crate) Opened);
@@ -87,6 +84,10 @@ impl Scheme for CommitRevealFrost {
         3
     }
 
+    fn dkg_rounds(&self) -> u8 {
+        FrostEd25519.dkg_rounds()
+    }
+
     fn read_share(&self, bytes: &[u8]) -> Result<Box<dyn KeyShare>, BadShare> {
         Ok(Box::new(Share::new(FrostEd25519.read_share(bytes)?).ok_or(BadShare)?))
     }
@@ -95,9 +96,9 @@ impl Scheme for CommitRevealFrost {
         &self,
         context: &DkgContext,
         rng: &mut dyn CryptoRngCore,
-    ) -> Result<(Box<dyn DkgRound>, Vec<u8>), DkgError> {
-        let (round, broadcast) = FrostEd25519.begin_dkg(context, rng)?;
-        Ok((Box::new(Round(round)), broadcast))
+    ) -> Result<(Box<dyn DkgRound>, RoundOutput), DkgError> {
+        let (round, output) = FrostEd25519.begin_dkg(context, rng)?;
+        Ok((Box::new(Round(round)), output))
     }
 
     fn aggregate(
@@ -129,23 +130,19 @@ impl Scheme for CommitRevealFrost {
 }
 
 impl DkgRound for Round {
-    fn deal(self: Box<Self>, broadcasts: &BTreeMap<Identifier, Vec<u8>>) -> Result<DealsMade, DkgError> {
-        let (dealing, deals) = self.0.deal(broadcasts)?;
-        Ok((Box::new(Dealing(dealing)), deals))
-    }
-}
-
-impl DkgDealing for Dealing {
-    fn finish(self: Box<Self>, deals: BTreeMap<Identifier, Zeroizing<Vec<u8>>>) -> Result<Dealt, DkgError> {
-        let Dealt { share, transcript, .. } = self.0.finish(deals)?;
+    fn advance(self: Box<Self>, inputs: &RoundInputs) -> Result<DkgStep, DkgError> {
+        let Dealt { share, transcript, .. } = match self.0.advance(inputs)? {
+            DkgStep::Continue(round, output) => return Ok(DkgStep::Continue(Box::new(Self(round)), output)),
+            DkgStep::Done(dealt) => dealt,
+        };
         let share = Share::new(share).ok_or(DkgError::Unexpected)?;
         let group = share.group.clone();
         let transcript = Sha256::new_with_prefix(b"quorate/test/commit-reveal-dkg/v1\0").chain_update(transcript);
-        Ok(Dealt {
+        Ok(DkgStep::Done(Dealt {
             share: Box::new(share),
             group,
             transcript: transcript.finalize().into(),
-        })
+        }))
     }
 }
 
@@ -169,22 +166,23 @@ impl KeyShare for Share {
         rng: &mut dyn CryptoRngCore,
     ) -> Result<Opened, SignError> {
         let opened = self.frost.commit(message, signers, rng)?;
-        let output = hash(self.identifier(), &opened.output);
-        let session = Session::new(self.identifier(), signers, message, Box::new(Hidden(opened)), &output)?;
+        let output = RoundOutput::broadcast(hash(self.identifier(), &opened.output.broadcast));
+        let state = Box::new(Hidden(opened));
+        let session = Session::new(self.identifier(), signers, message, state, &output.broadcast)?;
         Ok(Opened { session, output })
     }
 }
 
 impl SessionState for Hidden {
-    fn advance(self: Box<Self>, _: &Authorized<'_>, inputs: &BTreeMap<Identifier, Vec<u8>>) -> Result<Step, SignError> {
-        if let Some((signer, _)) = inputs.iter().find(|(_, hash)| hash.len() != 32) {
+    fn advance(self: Box<Self>, _: &Authorized<'_>, inputs: &RoundInputs) -> Result<Step, SignError> {
+        if let Some((signer, _)) = inputs.broadcasts.iter().find(|(_, hash)| hash.len() != 32) {
             return Err(SignError::Malformed(*signer));
         }
         let Opened { session, output } = self.0;
         Ok(Step::Continue(
             Box::new(Revealed {
                 frost: session,
-                hashes: inputs.clone(),
+                hashes: inputs.broadcasts.clone(),
             }),
             output,
         ))
@@ -192,12 +190,9 @@ impl SessionState for Hidden {
 }
 
 impl SessionState for Revealed {
-    fn advance(
-        self: Box<Self>,
-        authorized: &Authorized<'_>,
-        inputs: &BTreeMap<Identifier, Vec<u8>>,
-    ) -> Result<Step, SignError> {
+    fn advance(self: Box<Self>, authorized: &Authorized<'_>, inputs: &RoundInputs) -> Result<Step, SignError> {
         if let Some((signer, _)) = inputs
+            .broadcasts
             .iter()
             .find(|(id, bytes)| self.hashes.get(id) != Some(&hash(**id, bytes)))
         {

@@ -1,8 +1,8 @@
 //! Every decoder: never panics, takes exactly what its encoder writes, and nothing that merely looks like it.
 
-use crate::ceremony::{Message, Outputs, begin_all, deal, id};
+use crate::ceremony::{Message, Outputs, Pedersen as _, begin_all, deal, id, sign};
 use proptest::prelude::*;
-use quorate_threshold::{Dealt, DkgContext, FrostEd25519, GroupKey, Identifier, Parameters, Scheme, SignError, sign};
+use quorate_threshold::{Dealt, DkgContext, FrostEd25519, GroupKey, Identifier, Parameters, Scheme, SignError};
 use rand_core::OsRng;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -96,7 +96,7 @@ proptest! {
     fn commitments(bytes in near(vec![0x22; 64])) {
         let signers = BTreeSet::from([id(1), id(2)]);
         let opened = DEALT[&id(1)].share.commit(b"m", &signers, &mut OsRng).unwrap();
-        let inputs = BTreeMap::from([(id(1), opened.output), (id(2), bytes.clone())]);
+        let inputs = BTreeMap::from([(id(1), opened.output.broadcast), (id(2), bytes.clone())]);
         let outcome = sign(&Message(b"m".to_vec()), opened.session, &inputs).map(|_| ());
         let halves_are_points = bytes.len() == 64 && bytes.chunks(32).all(is_usable_point);
         prop_assert_eq!(outcome, if halves_are_points { Ok(()) } else { Err(SignError::Malformed(id(2))) });
@@ -105,7 +105,7 @@ proptest! {
     #[test]
     fn signature_shares(bytes in near(vec![0x11; 64])) {
         let signers = BTreeSet::from([id(1), id(2)]);
-        let commit = |number| DEALT[&id(number)].share.commit(b"m", &signers, &mut OsRng).unwrap().output;
+        let commit = |number| DEALT[&id(number)].share.commit(b"m", &signers, &mut OsRng).unwrap().output.broadcast;
         let commitments: Outputs = [1, 2].map(|number| (id(number), commit(number))).into();
         let shares = [1, 2].map(|number| (id(number), bytes.clone())).into();
         prop_assert!(FrostEd25519.aggregate(&DEALT[&id(1)].group, b"m", &[commitments, shares]).is_err());
@@ -131,7 +131,7 @@ proptest! {
         let context = |me| DkgContext { parameters: Parameters::new(2, 2).unwrap(), me: id(me), session: [0; 32] };
         let (one, b1) = FrostEd25519.begin_dkg(&context(1), &mut OsRng).unwrap();
         let (_, b2) = FrostEd25519.begin_dkg(&context(2), &mut OsRng).unwrap();
-        let (dealing, _) = one.deal(&BTreeMap::from([(id(1), b1), (id(2), b2)])).unwrap();
+        let (dealing, _) = one.deal(&BTreeMap::from([(id(1), b1.broadcast), (id(2), b2.broadcast)])).unwrap();
         let outcome = dealing.finish(BTreeMap::from([(id(2), bytes.into())]));
         prop_assert_eq!(outcome.unwrap_err(), quorate_threshold::DkgError::Culprit(id(2)));
     }

@@ -1,6 +1,6 @@
 //! Key generation: honest runs agree, every lie is seen, and the liar is named where one is to blame.
 
-use crate::ceremony::{begin, begin_all, deal, deal_all, id, run_honest, shares};
+use crate::ceremony::{Pedersen as _, begin, begin_all, deal, deal_all, id, run_honest, shares};
 use quorate_threshold::{DkgContext, DkgError, FrostEd25519, Identifier, KeyShare, Parameters, Scheme};
 use rand_core::OsRng;
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,7 +34,7 @@ fn the_session_is_in_the_transcript() {
     // Participant 1 believes in another session than participant 2, who got the same bytes.
     let (one, b1) = FrostEd25519.begin_dkg(&context(1, [1; 32]), &mut OsRng).unwrap();
     let (two, b2) = FrostEd25519.begin_dkg(&context(2, [2; 32]), &mut OsRng).unwrap();
-    let broadcasts = BTreeMap::from([(id(1), b1), (id(2), b2)]);
+    let broadcasts = BTreeMap::from([(id(1), b1.broadcast), (id(2), b2.broadcast)]);
     let ((one, to_two), (two, to_one)) = (one.deal(&broadcasts).unwrap(), two.deal(&broadcasts).unwrap());
     let one = one.finish(BTreeMap::from([(id(2), to_one[&id(1)].clone())])).unwrap();
     let two = two.finish(BTreeMap::from([(id(1), to_two[&id(2)].clone())])).unwrap();
@@ -48,8 +48,12 @@ fn an_equivocating_dealer_leaves_differing_transcripts() {
     let (two, b2) = begin(&FrostEd25519, (2, 3), 2);
     let (liar_a, b3a) = begin(&FrostEd25519, (2, 3), 3);
     let (liar_b, b3b) = begin(&FrostEd25519, (2, 3), 3);
-    let shown_to_one = BTreeMap::from([(id(1), b1.clone()), (id(2), b2.clone()), (id(3), b3a)]);
-    let shown_to_two = BTreeMap::from([(id(1), b1), (id(2), b2), (id(3), b3b)]);
+    let shown_to_one = BTreeMap::from([
+        (id(1), b1.broadcast.clone()),
+        (id(2), b2.broadcast.clone()),
+        (id(3), b3a.broadcast),
+    ]);
+    let shown_to_two = BTreeMap::from([(id(1), b1.broadcast), (id(2), b2.broadcast), (id(3), b3b.broadcast)]);
     let (one, one_deals) = one.deal(&shown_to_one).unwrap();
     let (two, two_deals) = two.deal(&shown_to_two).unwrap();
     let (_, a_deals) = liar_a.deal(&shown_to_one).unwrap();
@@ -146,7 +150,7 @@ fn bad_broadcasts_name_their_dealer() {
     };
     check_broadcast(fewer_and_padding, culprit());
     let (_, of_higher_threshold) = begin(&FrostEd25519, (3, 3), 2);
-    check_broadcast(|bytes| bytes.clone_from(&of_higher_threshold), culprit());
+    check_broadcast(|bytes| bytes.clone_from(&of_higher_threshold.broadcast), culprit());
 }
 
 #[test]

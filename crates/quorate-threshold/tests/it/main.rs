@@ -4,6 +4,7 @@ mod ceremony;
 mod commit_reveal;
 mod decoding;
 mod dkg;
+mod ecdsa;
 mod oracle;
 mod secrecy;
 mod signing;

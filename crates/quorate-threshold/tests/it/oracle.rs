@@ -1,10 +1,10 @@
 //! The fast rounds against `frost-core`: with the same share and the same randomness, every commitment, share and signature must
 //! come out bit for bit the same.
 
-use crate::ceremony::{Message, Outputs, deal, id};
+use crate::ceremony::{Message, Outputs, deal, id, sign};
 use frost_ed25519 as frost;
 use proptest::prelude::*;
-use quorate_threshold::{Advance, Dealt, FrostEd25519, GroupKey, Identifier, KeyShare, Scheme, sign};
+use quorate_threshold::{Advance, Dealt, FrostEd25519, GroupKey, Identifier, KeyShare, Scheme};
 use rand_core::{CryptoRng, RngCore};
 use sha2::{Digest, Sha512};
 use std::collections::{BTreeMap, BTreeSet};
@@ -118,9 +118,9 @@ fn check(committee: usize, choice: &[u16], message: &[u8], seed: u64) {
         let encoded = [commitment.hiding(), commitment.binding()]
             .map(|point| point.serialize().unwrap())
             .concat();
-        assert_eq!(eightfold(&opened.output), encoded);
+        assert_eq!(eightfold(&opened.output.broadcast), encoded);
         sessions.insert(*signer, opened.session);
-        wire.insert(*signer, opened.output);
+        wire.insert(*signer, opened.output.broadcast);
         nonces.insert(*signer, nonce);
         commitments.insert(theirs(*signer), commitment);
     }
@@ -177,14 +177,14 @@ fn blame_falls_on_whom_frost_core_blames() {
             .share
             .commit(message, &signers, &mut Repeatable(9, u64::from(signer.get())))
             .unwrap();
-        let points = eightfold(&opened.output);
+        let points = eightfold(&opened.output.broadcast);
         let point = |at: usize| frost::round1::NonceCommitment::deserialize(&points[at..at + 32]).unwrap();
         commitments.insert(
             theirs(*signer),
             frost::round1::SigningCommitments::new(point(0), point(32)),
         );
         sessions.push((*signer, opened.session));
-        wire.insert(*signer, opened.output);
+        wire.insert(*signer, opened.output.broadcast);
     }
     let package = frost::SigningPackage::new(commitments, message);
     let (mut ours, mut parsed) = (Outputs::new(), BTreeMap::new());

@@ -116,7 +116,6 @@ fn secrets_cannot_be_cloned() {
         quorate_threshold::Advance,
         quorate_threshold::Dealt,
         Box<dyn quorate_threshold::KeyShare>,
-        Box<dyn quorate_threshold::DkgRound>,
-        Box<dyn quorate_threshold::DkgDealing>
+        Box<dyn quorate_threshold::DkgRound>
     );
 }

@@ -1,8 +1,8 @@
 //! FROST(Ed25519): signing, and every way in which it must fail.
 
-use crate::ceremony::{Message, Outputs, deal, id, run, run_honest, shares, subsets};
+use crate::ceremony::{Message, Outputs, deal, id, run, run_honest, shares, sign, subsets};
 use quorate_threshold::{
-    Advance, AggregateError, BadSignature, Dealt, FrostEd25519, GroupKey, Identifier, Scheme, SignError, sign,
+    Advance, AggregateError, BadSignature, Dealt, FrostEd25519, GroupKey, Identifier, Scheme, SignError,
 };
 use rand_core::OsRng;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +21,7 @@ fn outputs(dealt: &BTreeMap<Identifier, Dealt>, signers: &[u16], message: &[u8])
     for signer in &set {
         let opened = dealt[signer].share.commit(message, &set, &mut OsRng).unwrap();
         sessions.push((*signer, opened.session));
-        commitments.insert(*signer, opened.output);
+        commitments.insert(*signer, opened.output.broadcast);
     }
     for (signer, session) in sessions {
         let Advance::Done(share) = sign(&Message(message.to_vec()), session, &commitments).unwrap() else {
@@ -285,13 +285,18 @@ fn commitments_of_small_order_or_bad_encoding_are_refused() {
     ] {
         for place in [0, 1] {
             let opened = dealt[&id(1)].share.commit(b"m", &signers, &mut OsRng).unwrap();
-            let good = dealt[&id(2)].share.commit(b"m", &signers, &mut OsRng).unwrap().output;
+            let good = dealt[&id(2)]
+                .share
+                .commit(b"m", &signers, &mut OsRng)
+                .unwrap()
+                .output
+                .broadcast;
             let theirs = if place == 0 {
                 [&bad, &good[32..]].concat()
             } else {
                 [&good[..32], &bad].concat()
             };
-            let inputs = BTreeMap::from([(id(1), opened.output), (id(2), theirs)]);
+            let inputs = BTreeMap::from([(id(1), opened.output.broadcast), (id(2), theirs)]);
             let refused = sign(&Message(b"m".to_vec()), opened.session, &inputs).unwrap_err();
             assert_eq!(refused, SignError::Malformed(id(2)));
         }
@@ -305,7 +310,7 @@ fn sessions_are_bound_to_message_signers_and_own_commitment() {
     let open = |number| dealt[&id(number)].share.commit(b"m", &signers, &mut OsRng).unwrap();
     let check = |permit: &[u8], change: &dyn Fn(&mut Outputs), expected: Option<SignError>| {
         let (a, b) = (open(1), open(2));
-        let mut inputs = BTreeMap::from([(id(1), a.output), (id(2), b.output)]);
+        let mut inputs = BTreeMap::from([(id(1), a.output.broadcast), (id(2), b.output.broadcast)]);
         change(&mut inputs);
         assert_eq!(sign(&Message(permit.to_vec()), a.session, &inputs).err(), expected);
     };
@@ -327,14 +332,14 @@ fn sessions_are_bound_to_message_signers_and_own_commitment() {
     );
     check(
         b"m",
-        &|inputs| drop(inputs.insert(id(1), open(1).output)),
+        &|inputs| drop(inputs.insert(id(1), open(1).output.broadcast)),
         Some(SignError::Inputs),
     );
     check(b"m", &|inputs| drop(inputs.remove(&id(1))), Some(SignError::Inputs));
     check(b"m", &|inputs| drop(inputs.remove(&id(2))), Some(SignError::Inputs));
     check(
         b"m",
-        &|inputs| drop(inputs.insert(id(3), open(2).output)),
+        &|inputs| drop(inputs.insert(id(3), open(2).output.broadcast)),
         Some(SignError::Inputs),
     );
     let swapped = |inputs: &mut Outputs| {
@@ -374,7 +379,10 @@ fn shares_of_two_dkgs_do_not_mix_and_the_stranger_is_named() {
             .iter()
             .map(|(me, share)| (*me, share.commit(message, &set, &mut OsRng).unwrap()))
             .collect();
-        let commitments: Outputs = opened.iter().map(|(me, opened)| (*me, opened.output.clone())).collect();
+        let commitments: Outputs = opened
+            .iter()
+            .map(|(me, opened)| (*me, opened.output.broadcast.clone()))
+            .collect();
         let answer = |session| match sign(&Message(message.to_vec()), session, &commitments) {
             Ok(Advance::Done(bytes)) => bytes,
             other => panic!("{other:?}"),

@@ -1,12 +1,10 @@
 //! The scheme of three rounds, run as the protocol will run it.
 
 use crate::{
-    ceremony::{Message, Outputs, deal, id, run, run_honest, shares},
+    ceremony::{Message, Outputs, deal, id, run, run_honest, shares, sign},
     commit_reveal::{CommitRevealFrost, Hidden, NAME},
 };
-use quorate_threshold::{
-    Advance, AggregateError, BadSignature, FrostEd25519, Identifier, Scheme, Session, SignError, sign,
-};
+use quorate_threshold::{Advance, AggregateError, BadSignature, FrostEd25519, Identifier, Scheme, Session, SignError};
 use rand_core::OsRng;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -69,12 +67,12 @@ fn each_round_checks_permit_and_inputs_anew() {
     let signers = BTreeSet::from([id(1), id(2)]);
     let middle = || {
         let [a, b] = [1, 2].map(|n| dealt[&id(n)].share.commit(b"m", &signers, &mut OsRng).unwrap());
-        let hashes = BTreeMap::from([(id(1), a.output), (id(2), b.output)]);
+        let hashes = BTreeMap::from([(id(1), a.output.broadcast), (id(2), b.output.broadcast)]);
         let [a, b] = [a.session, b.session].map(|session| match sign(&Message(b"m".to_vec()), session, &hashes) {
             Ok(Advance::Continue(session, output)) => (session, output),
             other => panic!("{other:?}"),
         });
-        (a.0, BTreeMap::from([(id(1), a.1), (id(2), b.1)]))
+        (a.0, BTreeMap::from([(id(1), a.1.broadcast), (id(2), b.1.broadcast)]))
     };
     let check = |permit: &[u8], change: &dyn Fn(&mut Outputs), expected: Option<SignError>| {
         let (session, mut inputs) = middle();

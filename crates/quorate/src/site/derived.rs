@@ -5,7 +5,7 @@ use crate::{
     layout::{Layout, TenantFile},
     public,
 };
-use anyhow::{Context, Result};
+use anyhow::Result;
 use quorate_protocol::{Committee, batch, message::Follow, tip::Tip};
 use quorate_rules::{
     cbor::{Array, Canonical},
@@ -13,7 +13,6 @@ use quorate_rules::{
     jwk::PublicJwk,
     leaf::Class,
 };
-use quorate_store::file;
 use quorate_tlog::{hash::Hash, note::VerifierKey, policy::Draft, proof::verify_consistency};
 use serde_json::json;
 
@@ -31,9 +30,7 @@ pub struct VerifiedKeys {
 
 /// Fetches the certificate of the keys and checks it: genesis is ours, the entries lead to a head that a quorum certified.
 pub async fn fetch_keys(layout: &Layout, tenant: &TenantFile) -> Result<VerifiedKeys> {
-    let genesis = file::read_bounded(&layout.genesis(), 1 << 20)?.context("genesis.cbor is missing")?;
-    let committee =
-        Committee::from_genesis(&genesis).map_err(|_| anyhow::anyhow!("genesis.cbor is not a genesis document"))?;
+    let committee = layout.committee()?;
     let http = public::http()?;
     let url = format!("{}/log/{}/keys", tenant.gateway, committee.log());
     let bytes = public::need(&http, &url).await?;
@@ -61,10 +58,8 @@ pub fn verify_keys(committee: &Committee, bytes: &[u8]) -> Result<VerifiedKeys> 
     let keys = tip.registry().keys().ok_or_else(|| bad("no keys entry"))?;
     let Array(log) = keys.log_key;
     let log = VerifierKey::ed25519(committee.origin(), &log).map_err(|_| bad("log key"))?;
-    Ok(VerifiedKeys {
-        token: PublicJwk::Ed25519(keys.token_key),
-        log,
-    })
+    let token = tip.registry().token_key().ok_or_else(|| bad("no token key"))?.clone();
+    Ok(VerifiedKeys { token, log })
 }
 
 /// The derived files: path below the site's root, and contents.
@@ -125,4 +120,101 @@ fn discovery(tenant: &TenantFile, keys: &VerifiedKeys) -> serde_json::Value {
         "request_uri_parameter_supported": false,
         "ui_locales_supported": ["en", "de"],
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client_key::ClientKey;
+    use openidconnect::{
+        ClientId, Nonce,
+        core::{CoreClient, CoreIdToken, CoreProviderMetadata},
+    };
+    use quorate_rules::TokenAlg;
+    use serde_json::Value;
+
+    fn tenant(alg: TokenAlg) -> TenantFile {
+        TenantFile {
+            issuer: "https://id.example.org".to_owned(),
+            gateway: "https://gw.example.org".to_owned(),
+            port: 8410,
+            custodians: 4,
+            threshold: 3,
+            faulty: 1,
+            token_alg: alg,
+            demo: true,
+        }
+    }
+
+    fn keys(token: &ClientKey) -> VerifiedKeys {
+        let log = ed25519_dalek::SigningKey::from_bytes(&[7; 32]).verifying_key();
+        VerifiedKeys {
+            token: token.public().clone(),
+            log: VerifierKey::ed25519("id.example.org/log/1", log.as_bytes()).unwrap(),
+        }
+    }
+
+    fn check(alg: TokenAlg, key_members: &[(&str, &str)]) {
+        let keys = keys(&ClientKey::generate(alg.name()).unwrap());
+        let files = files(&tenant(alg), &keys).unwrap();
+        let read = |path: &str| -> Value {
+            let (_, text) = files.iter().find(|(name, _)| *name == path).unwrap();
+            serde_json::from_str(text).unwrap()
+        };
+        let discovery = read(DISCOVERY);
+        assert_eq!(discovery["id_token_signing_alg_values_supported"], json!([alg.name()]));
+        assert_eq!(discovery, read(".well-known/oauth-authorization-server"));
+        let set = read("jwks.json");
+        let [key] = set["keys"].as_array().unwrap().as_slice() else {
+            panic!("one key: {set}");
+        };
+        for (name, value) in key_members {
+            assert_eq!(key[name], *value, "{key}");
+        }
+        assert_eq!(key["kid"], keys.token.thumbprint());
+        assert_eq!(PublicJwk::parse(key.to_string().as_bytes()), Ok(keys.token));
+    }
+
+    #[test]
+    fn key_set_and_discovery_name_the_one_algorithm() {
+        let ed = [("kty", "OKP"), ("crv", "Ed25519"), ("alg", "EdDSA"), ("use", "sig")];
+        let p256 = [("kty", "EC"), ("crv", "P-256"), ("alg", "ES256"), ("use", "sig")];
+        check(TokenAlg::EdDsa, &ed);
+        check(TokenAlg::Es256, &p256);
+    }
+
+    /// What a stock relying party that knows only what is published makes of an ID token.
+    fn stock(published: TokenAlg, signed: TokenAlg) -> Result<(), String> {
+        let (own, token) = (
+            ClientKey::generate(published.name()).unwrap(),
+            ClientKey::generate(signed.name()).unwrap(),
+        );
+        let own = if published == signed { &token } else { &own };
+        let files = files(&tenant(published), &keys(own)).unwrap();
+        let text = |path: &str| files.iter().find(|(name, _)| *name == path).unwrap().1.clone();
+        let metadata: CoreProviderMetadata = serde_json::from_str(&text(DISCOVERY)).unwrap();
+        let metadata = metadata.set_jwks(serde_json::from_str(&text("jwks.json")).unwrap());
+        let client = CoreClient::from_provider_metadata(metadata, ClientId::new("web".to_owned()), None);
+        let now_s = crate::clock::now_ms() / 1000;
+        let claims = json!({
+            "iss": "https://id.example.org", "aud": "web", "sub": "u", "nonce": "n", "iat": now_s, "exp": now_s + 60,
+        });
+        let token: CoreIdToken = token.sign(&claims).unwrap().parse().unwrap();
+        let claims = token.claims(&client.id_token_verifier(), &Nonce::new("n".to_owned()));
+        claims.map(drop).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_stock_relying_party_takes_id_tokens_of_the_published_algorithm_and_no_others() {
+        for published in TokenAlg::ALL {
+            for signed in TokenAlg::ALL {
+                let outcome = stock(published, signed);
+                assert_eq!(
+                    outcome.is_ok(),
+                    published == signed,
+                    "{published} {signed}: {outcome:?}"
+                );
+            }
+        }
+    }
 }

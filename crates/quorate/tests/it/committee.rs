@@ -14,13 +14,13 @@ use quorate_gateway::custodians::{ANSWER, AskError, Custodians, accept};
 use quorate_protocol::{
     Committee, Refusal, View,
     coordinator::{Batch, Certified, Coordinator, NewViewRound, Order, Proposed, Signed, TokenOrder},
-    dkg::{Begin, Broadcasts, Deals, SignedBroadcast, SignedFinished},
+    dkg::{Begin, Given, Round, SignedFinished},
     key_ring::Schemes,
     message::{AskPeer, Commit, Committed, EnterView, Hello, Join, SignedNewView, SignedPropose, Status, Voted, path},
     tip::Tip,
 };
 use quorate_rules::{
-    Evidence,
+    Evidence, TokenAlg,
     body::DecisionBody,
     cbor::{Array, Canonical},
     decision::{Action, Approval, Proposal},
@@ -72,6 +72,7 @@ impl Bench {
             custodians: 4,
             threshold: 3,
             faulty: 1,
+            token_alg: TokenAlg::EdDsa,
             demo: true,
         };
         tenant::make(&layout, &file).unwrap();
@@ -92,7 +93,7 @@ impl Bench {
         let identity = (PartyName::new(tenant::GATEWAY).unwrap(), gateway.clone());
         let coordinator = Coordinator::new(
             committee.clone(),
-            Schemes::frost(),
+            Schemes::of(committee.body().token_alg),
             identity,
             (Tip::empty(), None),
             Default::default(),
@@ -246,34 +247,23 @@ impl Bench {
             origin: self.committee.origin().to_owned(),
             attempt: Array(attempt),
         };
-        let mut all: Vec<SignedBroadcast> = Vec::new();
+        let mut given: Vec<Given> = Vec::new();
         for number in 1..=4 {
-            all.push(self.ask(number, path::DKG_BEGIN, &begin).await.unwrap());
+            given.push(self.ask(number, path::DKG_BEGIN, &begin).await.unwrap());
         }
-        let broadcasts = Broadcasts { all };
-        let mut dealt: Vec<Deals> = Vec::new();
-        for number in 1..=4 {
-            dealt.push(self.ask(number, path::DKG_DEAL, &broadcasts).await.unwrap());
+        let schemes = self.coordinator.schemes().clone();
+        for _ in 1..schemes.token.dkg_rounds().max(schemes.log.dkg_rounds()) {
+            let mut next = Vec::new();
+            for number in 1..=4 {
+                let round = Round::for_one(number, &given);
+                next.push(self.ask(number, path::DKG_ROUND, &round).await.unwrap());
+            }
+            given = next;
         }
         let mut keys = Vec::new();
         for number in 1..=4 {
-            let deals = dealt
-                .iter()
-                .flat_map(|made| &made.deals)
-                .filter(|deal| deal.to == number)
-                .cloned()
-                .collect();
-            let finished: SignedFinished = self
-                .ask(
-                    number,
-                    path::DKG_FINISH,
-                    &Deals {
-                        attempt: Array(attempt),
-                        deals,
-                    },
-                )
-                .await
-                .unwrap();
+            let round = Round::for_one(number, &given);
+            let finished: SignedFinished = self.ask(number, path::DKG_FINISH, &round).await.unwrap();
             keys = finished.finished.keys.to_canonical();
         }
         let batch = self.coordinator.build_first(keys, clock::now_ms(), &mut OsRng).unwrap();
@@ -379,15 +369,23 @@ impl Bench {
     /// Everything, honestly.
     pub async fn complete(&mut self, batch: &Batch, signers: &[u16]) -> Signed {
         let proposed = self.coordinator.propose(batch, 0, signers);
-        let certified = self.certify(proposed, signers).await;
+        let mut certified = self.certify(proposed, signers).await;
         self.coordinator.advance(batch, certified.certificate.clone());
-        let mut answers = BTreeMap::new();
-        for number in signers {
-            let committed: Committed = self.ask(*number, path::COMMIT, certified.message()).await.unwrap();
-            certified.check(&self.committee, *number, &committed).unwrap();
-            answers.insert(*number, committed);
+        let mut later = Vec::new();
+        loop {
+            let mut answers = BTreeMap::new();
+            for number in signers {
+                let message = certified.message_for(*number);
+                let committed: Committed = self.ask(*number, path::COMMIT, &message).await.unwrap();
+                certified.check(&self.committee, *number, &committed).unwrap();
+                answers.insert(*number, committed);
+            }
+            let unfinished = certified.next_round(&self.coordinator, &answers);
+            later.push(answers);
+            if !unfinished {
+                break;
+            }
         }
-        let later = [answers];
         let combined = certified
             .jobs(&self.coordinator, batch, &later)
             .unwrap()
@@ -395,7 +393,7 @@ impl Bench {
             .map(|job| job.run())
             .collect();
         let signed = certified.finish(batch, combined, &later);
-        assert!(signed.misbehaved.is_empty());
+        assert!(signed.misbehaved.is_empty() && signed.disputes.is_empty() && !signed.spoilt);
         self.bring_up(4).await;
         signed
     }

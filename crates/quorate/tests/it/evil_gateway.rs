@@ -374,9 +374,11 @@ fn shares_before_the_log_holds_the_leaf_are_refused() {
         let certified = bench
             .certify(bench.coordinator.propose(&batch, 0, &signers), &signers)
             .await;
-        let good = certified.message().clone();
-        let check = async |message: Commit, expected: Refusal| {
+        // Each signer gets its own envelopes, where the scheme has any.
+        let check = async |change: &dyn Fn(&mut Commit), expected: Refusal| {
             for number in signers {
+                let mut message = certified.message_for(number);
+                change(&mut message);
                 assert_eq!(
                     bench.commit(number, &message).await.err(),
                     Some(expected),
@@ -384,49 +386,35 @@ fn shares_before_the_log_holds_the_leaf_are_refused() {
                 );
             }
         };
-        let with = |change: &dyn Fn(&mut Commit)| {
-            let mut message = good.clone();
-            change(&mut message);
-            message
-        };
-        check(with(&|m| m.certificate.votes.clear()), Refusal::QuorumTooSmall).await;
-        check(with(&|m| m.certificate.votes.truncate(2)), Refusal::QuorumTooSmall).await;
+        check(&|m| m.certificate.votes.clear(), Refusal::QuorumTooSmall).await;
+        check(&|m| m.certificate.votes.truncate(2), Refusal::QuorumTooSmall).await;
         check(
-            with(&|m| m.certificate.votes[2] = m.certificate.votes[1].clone()),
+            &|m| m.certificate.votes[2] = m.certificate.votes[1].clone(),
             Refusal::DoubledVoter,
         )
         .await;
-        check(with(&|m| m.certificate.votes[0].signature.0[5] ^= 1), Refusal::BadVote).await;
-        check(with(&|m| m.certificate.votes[0].custodian = 4), Refusal::BadVote).await;
-        check(
-            with(&|m| m.certificate.head.root = Hash::from([1; 32])),
-            Refusal::BadVote,
-        )
-        .await;
-        check(with(&|m| m.certificate.view = View(9)), Refusal::BadVote).await;
+        check(&|m| m.certificate.votes[0].signature.0[5] ^= 1, Refusal::BadVote).await;
+        check(&|m| m.certificate.votes[0].custodian = 4, Refusal::BadVote).await;
+        check(&|m| m.certificate.head.root = Hash::from([1; 32]), Refusal::BadVote).await;
+        check(&|m| m.certificate.view = View(9), Refusal::BadVote).await;
         // A real certificate, but of the head before: a QC for another root.
         let before = bench.coordinator.certificate().unwrap().clone();
-        check(with(&|m| m.certificate = before.clone()), Refusal::QuorumForAnotherHead).await;
-        check(with(&|m| m.attempt = 1), Refusal::NoSuchAttempt).await;
-        check(
-            with(&|m| m.origin = "other.example/log/1".to_owned()),
-            Refusal::WrongOrigin,
-        )
-        .await;
-        check(with(&|m| m.lists.truncate(2)), Refusal::WrongCommitments).await;
-        check(with(&|m| m.lists[1] = m.lists[0].clone()), Refusal::WrongCommitments).await;
-        check(with(&|m| m.round = 2), Refusal::WrongCommitments).await;
+        check(&|m| m.certificate = before.clone(), Refusal::QuorumForAnotherHead).await;
+        check(&|m| m.attempt = 1, Refusal::NoSuchAttempt).await;
+        check(&|m| m.origin = "other.example/log/1".to_owned(), Refusal::WrongOrigin).await;
+        check(&|m| m.lists.truncate(2), Refusal::WrongCommitments).await;
+        check(&|m| m.lists[1] = m.lists[0].clone(), Refusal::WrongCommitments).await;
+        check(&|m| m.round = 2, Refusal::WrongCommitments).await;
         // Exchanged commitments: another signer's list under its own name but without its signature.
         for number in signers {
             let other = signers.iter().position(|signer| *signer != number).unwrap();
-            let message = with(&|m| {
-                let mut list = Outputs::from_canonical(&m.lists[other].list).unwrap();
-                list.items[0].bytes.0[0] ^= 1;
-                m.lists[other] = SignedOutputs {
-                    list: Bytes(list.to_canonical()),
-                    ..m.lists[other].clone()
-                };
-            });
+            let mut message = certified.message_for(number);
+            let mut list = Outputs::from_canonical(&message.lists[other].list).unwrap();
+            list.items.last_mut().unwrap().bytes.0[0] ^= 1;
+            message.lists[other] = SignedOutputs {
+                list: Bytes(list.to_canonical()),
+                ..message.lists[other].clone()
+            };
             assert_eq!(
                 bench.commit(number, &message).await.err(),
                 Some(Refusal::WrongCommitments)
@@ -435,9 +423,9 @@ fn shares_before_the_log_holds_the_leaf_are_refused() {
         assert_eq!(bench.shares_given.get(), 0, "no share for any of these");
         // The honest commit still works, once; the nonces are gone then.
         for number in signers {
-            assert!(bench.commit(number, &good).await.is_ok());
+            assert!(bench.commit(number, &certified.message_for(number)).await.is_ok());
             assert_eq!(
-                bench.commit(number, &good).await.err(),
+                bench.commit(number, &certified.message_for(number)).await.err(),
                 Some(Refusal::NoSuchAttempt),
                 "reused commitments"
             );
@@ -470,7 +458,7 @@ fn forks_deposed_gateways_and_hidden_certificates_are_refused() {
         let certified = bench
             .certify(bench.coordinator.propose(&one, 1, &signers), &signers)
             .await;
-        assert!(bench.commit(1, certified.message()).await.is_ok());
+        assert!(bench.commit(1, &certified.message_for(1)).await.is_ok());
         let given = bench.shares_given.get();
 
         let below = bench.coordinator.propose(&two, 0, &[1, 2, 4]);
@@ -523,7 +511,7 @@ fn forks_deposed_gateways_and_hidden_certificates_are_refused() {
             );
         }
         assert_eq!(
-            bench.commit(2, certified.message()).await.err(),
+            bench.commit(2, &certified.message_for(2)).await.err(),
             Some(Refusal::LowerView)
         );
         assert_eq!(bench.shares_given.get(), given);

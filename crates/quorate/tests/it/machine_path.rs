@@ -15,7 +15,7 @@ fn a_token_is_issued_verified_and_found_in_the_log() {
     let token = system.token();
     let verified = system.json(&["verify", &token]);
     assert_eq!(verified["valid"], true, "{verified}");
-    assert_eq!(verified["checks"].as_array().unwrap().len(), 7);
+    assert_eq!(verified["checks"].as_array().unwrap().len(), 8);
     let claims = claims(&token);
     assert_eq!(
         (&claims["iss"], &claims["aud"]),

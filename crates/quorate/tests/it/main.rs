@@ -5,6 +5,7 @@
 mod browser;
 mod chaos;
 mod committee;
+mod es256_clients;
 mod evil_gateway;
 mod evil_person;
 mod faults;

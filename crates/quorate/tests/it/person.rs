@@ -7,6 +7,7 @@ use base64::{
 };
 use quorate::{
     founding::{ACCOUNT, DEMO_APPLICATION},
+    layout::Layout,
     soft_page::{Authorised, SoftPage},
     soft_passkey::SoftPasskey,
 };
@@ -35,20 +36,24 @@ pub struct SignedIn {
 
 impl Person {
     pub fn enrol(system: &System) -> Self {
+        Self::enrol_at(&system.issuer, &system.gateway, &system.layout())
+    }
+
+    /// The first person of the tenant in this directory.
+    pub fn enrol_at(issuer: &str, gateway: &str, layout: &Layout) -> Self {
         // The pages' HTTP client brings no provider of its own.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let layout = system.layout();
         let link = std::fs::read_to_string(layout.invitation()).unwrap();
         let seed = B64.decode(link.trim().rsplit_once('#').unwrap().1).unwrap();
         let secret = std::fs::read_to_string(layout.client_secret(DEMO_APPLICATION)).unwrap();
-        let page = SoftPage::new(&system.issuer, &system.gateway).unwrap();
+        let page = SoftPage::new(issuer, gateway).unwrap();
         let person = Self {
             passkey: SoftPasskey::generate(page.issuer()).unwrap(),
             page,
             seed: seed.try_into().unwrap(),
             secret: secret.trim().to_owned(),
             runtime: Builder::new_current_thread().enable_all().build().unwrap(),
-            gateway: system.gateway.clone(),
+            gateway: gateway.to_owned(),
             demo_callback: format!("{}/callback", layout.tenant().unwrap().demo_url()),
         };
         person.enrol_again().unwrap();

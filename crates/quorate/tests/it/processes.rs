@@ -12,6 +12,7 @@ use quorate::{
     layout::{Layout, TenantFile},
     tenant,
 };
+use quorate_rules::TokenAlg;
 use rustix::process::Signal;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -25,7 +26,7 @@ use tokio::task::JoinSet;
 /// Longest wait for processes that start or end.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = now() + PATIENCE;
     loop {
         if let Some(found) = look() {
@@ -250,6 +251,7 @@ impl ByHand {
             custodians: 4,
             threshold: 3,
             faulty: 1,
+            token_alg: TokenAlg::EdDsa,
             demo: true,
         };
         let office = Layout::new(&place.path().join("office"));
@@ -458,7 +460,7 @@ fn a_tenant_that_was_set_up_by_hand_issues_tokens_and_ends_cleanly() {
     let verified = hand.succeed(&["verify", &token]);
     assert_eq!(
         verified.lines().filter(|line| line.starts_with("ok ")).count(),
-        7,
+        8,
         "{verified}"
     );
     assert!(hand.succeed(&["log", "fsck"]).starts_with("clean: "));
@@ -520,6 +522,7 @@ fn a_custodian_shows_its_own_figures_on_loopback() {
     };
     let names: Vec<String> = own().into_keys().collect();
     let expected = [
+        "banned",
         "commits_total",
         "connections_total",
         "fsyncs_total",
@@ -546,7 +549,7 @@ fn a_custodian_shows_its_own_figures_on_loopback() {
     // Whoever connects and says nothing does not keep others away for long.
     let address = hand.metrics.strip_prefix("http://").unwrap();
     let mut silent = std::net::TcpStream::connect(address).unwrap();
-    assert_eq!(own().len(), 8);
+    assert_eq!(own().len(), 9);
     let mut told = String::new();
     silent.read_to_string(&mut told).unwrap();
     assert!(told.starts_with("HTTP/1.1 200 OK"), "{told}");

@@ -10,6 +10,7 @@ use openidconnect::core::{
 };
 use openidconnect::reqwest as stock_http;
 use openidconnect::{IssuerUrl, JsonWebKey as _};
+use quorate_rules::TokenAlg;
 use serde::Deserialize;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -51,7 +52,7 @@ fn token(system: &System) -> String {
 }
 
 /// The token with one bit of its signature's tenth byte turned.
-fn with_other_signature(token: &str) -> String {
+pub fn with_other_signature(token: &str) -> String {
     use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as B64};
     let (signed, signature) = token.rsplit_once('.').expect("three parts");
     let mut signature = B64.decode(signature).expect("base64url");
@@ -59,10 +60,23 @@ fn with_other_signature(token: &str) -> String {
     format!("{signed}.{}", B64.encode(signature))
 }
 
+/// A system whose tokens are signed by this algorithm.
+fn system_of(alg: TokenAlg) -> System {
+    System::start_with(&["--alg", alg.name()])
+}
+
 #[test]
 fn openidconnect_discovers_the_issuer_and_its_keys() {
+    check_openidconnect(TokenAlg::EdDsa);
+}
+
+fn check_openidconnect(alg: TokenAlg) {
     use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as B64};
-    let system = System::start();
+    let system = system_of(alg);
+    let signs = match alg {
+        TokenAlg::EdDsa => CoreJwsSigningAlgorithm::EdDsa,
+        TokenAlg::Es256 => CoreJwsSigningAlgorithm::EcdsaP256Sha256,
+    };
     let provider = discover(&system.issuer);
     assert_eq!(provider.issuer().as_str(), system.issuer);
     let token_endpoint = provider.token_endpoint().expect("a token endpoint");
@@ -82,10 +96,9 @@ fn openidconnect_discovers_the_issuer_and_its_keys() {
             .expect("methods")
             .contains(&CoreClientAuthMethod::PrivateKeyJwt)
     );
-    assert!(
-        provider
-            .id_token_signing_alg_values_supported()
-            .contains(&CoreJwsSigningAlgorithm::EdDsa)
+    assert_eq!(
+        provider.id_token_signing_alg_values_supported().as_slice(),
+        std::slice::from_ref(&signs)
     );
     let code = provider
         .response_types_supported()
@@ -100,7 +113,7 @@ fn openidconnect_discovers_the_issuer_and_its_keys() {
     let verify = |token: &str| {
         let (signed, signature) = token.rsplit_once('.').expect("three parts");
         let signature = B64.decode(signature).expect("base64url");
-        keys[0].verify_signature(&CoreJwsSigningAlgorithm::EdDsa, signed.as_bytes(), &signature)
+        keys[0].verify_signature(&signs, signed.as_bytes(), &signature)
     };
     verify(&token).expect("the issuer's signature");
     verify(&with_other_signature(&token)).expect_err("another signature");
@@ -120,9 +133,14 @@ fn openidconnect_refuses_metadata_under_another_name() {
 
 #[test]
 fn jsonwebtoken_verifies_a_token() {
+    check_jsonwebtoken(TokenAlg::EdDsa);
+}
+
+fn check_jsonwebtoken(alg: TokenAlg) {
     // Other tests of this process may have installed it first; any provider of this process is this one.
     let _ = aws_lc::DEFAULT_PROVIDER.install_default();
-    let system = System::start();
+    let system = system_of(alg);
+    let signs: Algorithm = alg.name().parse().expect("an algorithm of the library");
     let provider = discover(&system.issuer);
     let keys = runtime().block_on(async {
         let answer = client()
@@ -140,13 +158,13 @@ fn jsonwebtoken_verifies_a_token() {
     let keys: JwkSet = serde_json::from_slice(&keys).expect("a JWK set");
     let token = token(&system);
     let header = jsonwebtoken::decode_header(&token).expect("a header");
-    assert_eq!((header.typ.as_deref(), header.alg), (Some("at+jwt"), Algorithm::EdDSA));
+    assert_eq!((header.typ.as_deref(), header.alg), (Some("at+jwt"), signs));
     let key = keys
         .find(&header.kid.expect("a key id"))
         .expect("the key that the header names");
     let key = DecodingKey::from_jwk(key).expect("a usable key");
     let decode = |token: &str, audience: &str, issuer: &str| -> jsonwebtoken::errors::Result<TokenData<Claims>> {
-        let mut validation = Validation::new(Algorithm::EdDSA);
+        let mut validation = Validation::new(signs);
         validation.set_audience(&[audience]);
         validation.set_issuer(&[issuer]);
         validation.set_required_spec_claims(&["iss", "sub", "aud", "exp"]);
@@ -178,7 +196,11 @@ fn jsonwebtoken_verifies_a_token() {
 
 #[test]
 fn stock_clients_of_other_languages() {
-    let system = System::start();
+    check_other_languages(TokenAlg::EdDsa);
+}
+
+fn check_other_languages(alg: TokenAlg) {
+    let system = system_of(alg);
     let run = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/clients/run");
     let key = system.layout_dir().join("clients/demo-service.jwk");
     let output = Command::new(run)

@@ -4,10 +4,16 @@ use super::{Ask, Simulator, Told};
 use crate::{founding::gateway_name, invariants::Violation};
 use quorate_protocol::{
     QuorumCertificate, View, Vote,
-    message::{Commit, EnterView, Follow, Propose, ProposedEntry, SignedNewView, SignedPropose},
+    envelope::Envelope,
+    message::{
+        Commit, EnterView, Follow, Outputs, Propose, ProposedEntry, SignedNewView, SignedOutputs, SignedPropose,
+    },
     signed::Statement,
 };
-use quorate_rules::{cbor::Array, leaf::Leaf};
+use quorate_rules::{
+    cbor::{Array, Canonical},
+    leaf::Leaf,
+};
 
 const LIAR: usize = 1;
 
@@ -128,22 +134,36 @@ impl Simulator {
         let (view, head, attempt) = (proposal.view, proposal.head, proposal.attempt);
         let signers = proposal.signers.clone();
         let ask = self.signed(proposal);
-        let (mut votes, mut lists) = (Vec::new(), Vec::new());
+        let (mut votes, mut lists, mut envelopes) = (Vec::new(), Vec::new(), Vec::new());
         for number in &signers {
             if let Some(Told::Voted(voted)) = self.answer(LIAR, *number, &ask, true)? {
                 votes.push(voted.vote);
                 lists.push(voted.outputs);
+                envelopes.extend(voted.envelopes);
             }
         }
-        let commit = Commit {
-            origin: self.founded.committee.origin().to_owned(),
-            certificate: QuorumCertificate { view, head, votes },
-            attempt,
-            round: 1,
-            lists,
-        };
-        for number in &signers {
-            self.answer(LIAR, *number, &Ask::Commit(commit.clone()), true)?;
+        let certificate = QuorumCertificate { view, head, votes };
+        for round in 1.. {
+            let mut next = (Vec::new(), Vec::new());
+            for number in &signers {
+                let own = envelopes.iter().filter(|envelope: &&Envelope| envelope.to == *number);
+                let commit = Commit {
+                    origin: self.founded.committee.origin().to_owned(),
+                    certificate: certificate.clone(),
+                    attempt,
+                    round,
+                    lists: lists.clone(),
+                    envelopes: own.cloned().collect(),
+                };
+                if let Some(Told::Committed(committed)) = self.answer(LIAR, *number, &Ask::Commit(commit), true)? {
+                    next.0.push(committed.outputs);
+                    next.1.extend(committed.envelopes);
+                }
+            }
+            (lists, envelopes) = next;
+            if envelopes.is_empty() {
+                break;
+            }
         }
         Ok(())
     }
@@ -199,9 +219,16 @@ impl Simulator {
             attempt,
             round: 1,
             lists,
+            envelopes: Vec::new(),
         };
         let to: Vec<u16> = commit.lists.iter().map(|list| list.custodian).collect();
-        self.send(LIAR, 0, &to, &Ask::Commit(commit));
+        for number in to {
+            let own = self.pool.envelopes.iter().filter(|envelope| envelope.to == number);
+            let (commit, lists) = (commit.clone(), &commit.lists);
+            let named = |envelope: &&Envelope| lists.iter().any(|list| names(list, envelope));
+            let envelopes = own.filter(named).cloned().collect();
+            self.send(LIAR, 0, &[number], &Ask::Commit(Commit { envelopes, ..commit }));
+        }
     }
 
     /// Entries under any certificate, from any head that the custodian holds.
@@ -307,4 +334,10 @@ fn alter(entries: &mut [ProposedEntry], hash: bool) {
         }
         entry.leaf = Array(leaf.encode());
     }
+}
+
+/// Whether a list names this envelope.
+fn names(list: &SignedOutputs, envelope: &Envelope) -> bool {
+    let outputs = Outputs::from_canonical(&list.list).unwrap();
+    list.custodian == envelope.from && outputs.enclosed.contains(&envelope.enclosed())
 }

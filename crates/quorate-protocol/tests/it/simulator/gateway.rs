@@ -17,7 +17,13 @@ pub enum Phase {
     Idle,
     Entering(NewViewRound),
     Proposing(Batch, u16, Proposed, BTreeMap<u16, Voted>),
-    Committing(Batch, Certified, BTreeMap<u16, Committed>),
+    /// With the answers to the rounds before, and those to the one that is asked for now.
+    Committing(
+        Batch,
+        Certified,
+        Vec<BTreeMap<u16, Committed>>,
+        BTreeMap<u16, Committed>,
+    ),
 }
 
 pub struct Gateway {
@@ -161,19 +167,29 @@ impl Simulator {
                     .filter(|n| !answers.contains_key(n))
                     .collect(),
             ),
-            Phase::Committing(_, certified, answers) => (
-                Ask::Commit(certified.message().clone()),
-                certified
-                    .signers()
+            Phase::Committing(_, certified, _, answers) => {
+                let operation = self.gateways[gateway].operation;
+                let waiting = certified.signers().iter().filter(|n| !answers.contains_key(n));
+                let asks: Vec<_> = waiting.map(|n| (*n, Ask::Commit(certified.message_for(*n)))).collect();
+                self.gateways[gateway].phase = phase;
+                return asks
                     .iter()
-                    .copied()
-                    .filter(|n| !answers.contains_key(n))
-                    .collect(),
-            ),
+                    .for_each(|(n, ask)| self.send(gateway, operation, &[*n], ask));
+            }
         };
         let operation = self.gateways[gateway].operation;
         self.gateways[gateway].phase = phase;
         self.send(gateway, operation, &to, &ask);
+    }
+
+    /// Asks every signer for its outputs of the next round.
+    fn commit(&mut self, gateway: usize, batch: Batch, certified: Certified, later: Vec<BTreeMap<u16, Committed>>) {
+        let operation = self.next_operation(gateway);
+        for number in certified.signers().to_vec() {
+            let ask = Ask::Commit(certified.message_for(number));
+            self.send(gateway, operation, &[number], &ask);
+        }
+        self.gateways[gateway].phase = Phase::Committing(batch, certified, later, BTreeMap::new());
     }
 
     /// What brings a custodian up to a certified head, from the highest of its heads on that branch.
@@ -263,13 +279,9 @@ impl Simulator {
                 self.gateways[gateway]
                     .coordinator
                     .advance(&batch, certified.certificate.clone());
-                let ask = Ask::Commit(certified.message().clone());
-                let signers = certified.signers().to_vec();
-                let operation = self.next_operation(gateway);
-                self.gateways[gateway].phase = Phase::Committing(batch, certified, BTreeMap::new());
-                self.send(gateway, operation, &signers, &ask);
+                self.commit(gateway, batch, certified, Vec::new());
             }
-            Phase::Committing(batch, certified, mut answers) => {
+            Phase::Committing(batch, mut certified, mut later, mut answers) => {
                 match told {
                     Told::Committed(answer) if certified.check(&founded.committee, number, &answer).is_ok() => {
                         answers.insert(number, answer);
@@ -277,10 +289,15 @@ impl Simulator {
                     _ => {}
                 }
                 if answers.len() < 3 {
-                    self.gateways[gateway].phase = Phase::Committing(batch, certified, answers);
+                    self.gateways[gateway].phase = Phase::Committing(batch, certified, later, answers);
                     return Ok(());
                 }
-                return self.combine(gateway, &batch, &certified, answers);
+                let unfinished = certified.next_round(&self.gateways[gateway].coordinator, &answers);
+                later.push(answers);
+                if !unfinished {
+                    return self.combine(gateway, &batch, &certified, &later);
+                }
+                self.commit(gateway, batch, certified, later);
             }
             Phase::Idle => {}
         }
@@ -292,12 +309,11 @@ impl Simulator {
         gateway: usize,
         batch: &Batch,
         certified: &Certified,
-        answers: BTreeMap<u16, Committed>,
+        later: &[BTreeMap<u16, Committed>],
     ) -> Result<(), Violation> {
-        let later = [answers];
         let coordinator = &self.gateways[gateway].coordinator;
-        let jobs = certified.jobs(coordinator, batch, &later).unwrap();
-        let signed = certified.finish(batch, jobs.iter().map(|job| job.run()).collect(), &later);
+        let jobs = certified.jobs(coordinator, batch, later).unwrap();
+        let signed = certified.finish(batch, jobs.iter().map(|job| job.run()).collect(), later);
         self.tokens += signed.tokens.len();
         self.trace
             .push(format!("{} tokens at {}", signed.tokens.len(), batch.head()));
@@ -305,6 +321,16 @@ impl Simulator {
             if !self.is_liar(named.custodian) {
                 return Err(format!("custodian {} is blamed, but honest", named.custodian));
             }
+        }
+        for dispute in &signed.disputes {
+            if !self.is_liar(dispute.custodian) && !self.is_liar(dispute.by) {
+                return Err(format!("{dispute:?}, but both are honest"));
+            }
+            self.fault(if dispute.banned {
+                "cheat banned"
+            } else {
+                "misbehaviour named"
+            });
         }
         if !signed.misbehaved.is_empty() {
             self.fault("misbehaviour named");
