@@ -166,6 +166,15 @@ impl Gathered {
         }
     }
 
+    /// Drops what belongs to any other signature.
+    fn keep_only(&mut self, purpose: Purpose) {
+        self.items.retain(|item| item.purpose == purpose);
+        for directs in self.directs.values_mut() {
+            directs.retain(|direct| direct.purpose == purpose);
+        }
+        self.directs.retain(|_, directs| !directs.is_empty());
+    }
+
     /// One envelope for each other signer that gets anything, whatever the number of signatures.
     fn send(
         self,
@@ -344,9 +353,14 @@ impl OpenAttempt {
             banned: false,
         };
         let mut accused: BTreeSet<Accusation> = opened.unreadable.iter().copied().map(blamed).collect();
+        let mut banned = false;
         for (purpose, Signing { session, digest, token }) in signings {
             if let (true, Purpose::Token(index)) = (late, purpose) {
                 refused.push((index, Refusal::Late));
+                continue;
+            }
+            // All tokens of a batch have the same signers: one that was caught at one gets no second guess at another.
+            if banned && purpose != Purpose::Checkpoint {
                 continue;
             }
             // A signer that refused this token, or built other bytes, has no part in it: then nobody gives a share.
@@ -374,6 +388,9 @@ impl OpenAttempt {
                 // No share for this signature; the coordinator sees whose it is.
                 Err(SignError::Malformed(who)) => drop(accused.insert(blamed(who.get()))),
                 Err(SignError::Banned(who)) => {
+                    banned = true;
+                    gathered.keep_only(Purpose::Checkpoint);
+                    rest.retain(|purpose, _| *purpose == Purpose::Checkpoint);
                     accused.insert(Accusation {
                         custodian: who.get(),
                         banned: true,

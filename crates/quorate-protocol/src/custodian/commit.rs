@@ -28,6 +28,7 @@ impl Custodian {
         if view > self.view || head != self.highest() {
             return Err(Refusal::QuorumForAnotherHead);
         }
+        let banned: Vec<u16> = self.banned().collect();
         let (_, slot) = self
             .attempts
             .get_mut(&(head, message.attempt))
@@ -35,6 +36,10 @@ impl Custodian {
         let open = slot.as_ref().ok_or(Refusal::NoSuchAttempt)?;
         if open.context().view != view {
             return Err(Refusal::NoSuchAttempt);
+        }
+        // An attempt that was open when a ban came is as closed as one that comes after it.
+        if open.context().signers.iter().any(|signer| banned.contains(signer)) {
+            return Err(Refusal::BannedSigner);
         }
         let lists = open.read_lists(&self.committee, self.identity.number, message)?;
         // From here on the nonces are gone from the table, whatever happens next.

@@ -285,6 +285,35 @@ fn a_banned_party_never_signs_again_with_whom_it_cheated() {
     }
 }
 
+/// Every answer to a false multiplication may teach the cheat something, so it gets one guess and not one for each token and attempt.
+#[test]
+fn one_lie_ends_every_token_and_every_open_attempt_with_the_liar() {
+    let mut four = Four::at_work(&FOUNDED);
+    let orders: Vec<_> = (0..3).map(|_| four.order()).collect();
+    let batch = four.coordinator.build(&orders, four.now_ms, &mut four.rng);
+    assert_eq!(batch.tokens(), 3);
+    let proposed = [0, 1].map(|attempt| four.coordinator.propose(&batch, attempt, &SIGNERS));
+    let [mut first, second] = proposed.map(|proposed| four.certify(proposed));
+    let all = answers(&mut four, &first);
+    assert!(first.next_round(&four.coordinator, &all));
+    let mut message = first.message_for(1);
+    // In the multiplications of the first token, and of no other.
+    lie(&mut four, &mut message, |plain| {
+        let at = plain.len() / 6;
+        plain[at] ^= 0x10;
+    });
+    let answered = answer(&mut four, 1, &message).unwrap();
+    assert!(answered.accused.iter().all(|accusation| accusation.banned) && answered.accused.len() == 1);
+    let outputs = Outputs::from_canonical(&answered.outputs.list).unwrap();
+    assert_eq!(
+        (outputs.items.len(), answered.envelopes.len()),
+        (0, 0),
+        "nothing for the honest tokens either"
+    );
+    let open = answer(&mut four, 1, &second.message_for(1)).err();
+    assert_eq!(open, Some(Refusal::BannedSigner), "an attempt that was open before");
+}
+
 #[test]
 fn a_dispute_names_both_and_spoils_nothing_else() {
     let mut four = Four::at_work(&FOUNDED);

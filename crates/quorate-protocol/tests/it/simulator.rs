@@ -545,7 +545,7 @@ impl Simulator {
                 let mut outputs = Outputs::from_canonical(&voted.outputs.list).unwrap();
                 if self.rng.percent(50) {
                     outputs.items.pop();
-                } else if let Some(item) = outputs.items.first_mut() {
+                } else if let Some(item) = outputs.items.iter_mut().find(|item| !item.bytes.is_empty()) {
                     let place = self.rng.below(item.bytes.0.len());
                     item.bytes.0[place] ^= 1;
                 }
@@ -556,7 +556,13 @@ impl Simulator {
                 self.fault("wrong share");
                 let mut outputs = Outputs::from_canonical(&committed.outputs.list).unwrap();
                 for item in &mut outputs.items {
-                    item.bytes.0[0] ^= 1;
+                    // The first byte is of a FROST share, the middle one of the sums that an ECDSA signature comes of.
+                    let middle = item.bytes.len() / 2;
+                    for at in [0, middle] {
+                        if let Some(byte) = item.bytes.0.get_mut(at) {
+                            *byte ^= 1;
+                        }
+                    }
                 }
                 let context = AttemptContext {
                     origin,
@@ -566,7 +572,7 @@ impl Simulator {
                     attempt: m.attempt,
                     signers: m.lists.iter().map(|list| list.custodian).collect(),
                 };
-                committed.outputs = context.sign(number, &key, 2, &outputs);
+                committed.outputs = context.sign(number, &key, m.round + 1, &outputs);
                 Told::Committed(committed)
             }
             (Ask::Enter(m), _) if self.rng.percent(50) => {

@@ -58,8 +58,13 @@ impl Drop for Bench {
 }
 
 impl Bench {
-    /// Founded log, one client with an EdDSA key, view 1 led by the test.
+    /// Founded log of EdDSA tokens, one client with an EdDSA key, view 1 led by the test.
     pub async fn start() -> Self {
+        Self::start_with(TokenAlg::EdDsa).await
+    }
+
+    /// The same of tokens of this algorithm.
+    pub async fn start_with(token_alg: TokenAlg) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let layout = Layout::new(&directory.path().join("data"));
         std::fs::create_dir_all(layout.root()).unwrap();
@@ -72,7 +77,7 @@ impl Bench {
             custodians: 4,
             threshold: 3,
             faulty: 1,
-            token_alg: TokenAlg::EdDsa,
+            token_alg,
             demo: true,
         };
         tenant::make(&layout, &file).unwrap();

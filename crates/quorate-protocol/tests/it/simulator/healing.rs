@@ -84,9 +84,12 @@ impl Simulator {
                 }
             }
         }
-        for packet in std::mem::take(&mut self.queue) {
-            if let Some(told) = self.answer(0, packet.custodian, &packet.ask, false)? {
-                self.heard(0, (packet.custodian, packet.operation), told)?;
+        // One round of commits after the other, until the scheme has no more.
+        while !self.queue.is_empty() {
+            for packet in std::mem::take(&mut self.queue) {
+                if let Some(told) = self.answer(0, packet.custodian, &packet.ask, false)? {
+                    self.heard(0, (packet.custodian, packet.operation), told)?;
+                }
             }
         }
         if self.tokens == before + 1 {
