@@ -189,6 +189,10 @@ fn report(
         })
         .filter(|(_, bytes)| *bytes > 0.0)
         .collect();
+    let mut errors = idle.errors.clone();
+    for (kind, count) in &tally.errors {
+        *errors.entry(kind.clone()).or_default() += count;
+    }
     let servers: f64 = cpu
         .iter()
         .filter(|(name, _)| **name != "load-generator")
@@ -217,8 +221,8 @@ fn report(
         "rss_mib": after.rss_mib,
         "batches": after.batches - before.batches,
         "fsyncs": after.fsyncs - before.fsyncs,
-        "errors": tally.errors.values().sum::<u64>(),
-        "errors_by_kind": tally.errors,
+        "errors": errors.values().sum::<u64>(),
+        "errors_by_kind": errors,
     });
     if args.grant == Grant::Code {
         report["logins_per_second"] = round(operations / seconds).into();

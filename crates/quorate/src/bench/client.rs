@@ -134,6 +134,8 @@ impl Client {
             request = request.header(*name, value);
         }
         let request = request.body(Full::new(Bytes::from(exchange.body))).ok()?;
+        // Until the connection's own task has ended the last exchange, it would refuse the next.
+        sender.ready().await.ok()?;
         let response = sender.send_request(request).await.ok()?;
         let status = response.status();
         Some((status, response.into_body().collect().await.ok()?.to_bytes()))
