@@ -1,24 +1,15 @@
 //! Faults under load: what was acknowledged stays, what is signed is logged, and service returns by itself.
 
 use crate::{
+    lies::{SECOND_SETS, counted},
     load::{Load, Target, all_stand_in_the_log, hang, signal},
     system::System,
 };
 use rustix::process::Signal;
 use std::time::Duration;
 
-/// The gateway's count of batches that had to be signed by a second signer set.
-const SECOND_SETS: &str = "quorate_second_sets_total";
-
 /// The least a batch waits for a custodian that does not answer.
 const TRIP: Duration = Duration::from_millis(400);
-
-/// What a gateway counts under this name.
-fn counted(system: &System, name: &str) -> u64 {
-    let (_, metrics) = crate::machine_path::exchange(&system.gateway, "GET", "/metrics", &[], "").unwrap();
-    let line = metrics.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
-    line.map_or(0, |value| value.parse().unwrap())
-}
 
 /// Stops a process while requests wait for their answer: without end, or until it is let go on.
 fn strike(load: &Load, id: u32, fault: Signal) {
