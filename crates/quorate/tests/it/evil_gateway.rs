@@ -32,7 +32,7 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 /// The same attacks on a tenant of each algorithm: what custodians refuse does not depend on how they sign.
-fn on_both(attack: impl AsyncFn(Bench)) {
+pub fn on_both(attack: impl AsyncFn(Bench)) {
     for alg in TokenAlg::ALL {
         runtime().block_on(async { attack(Bench::start_with(alg).await).await });
     }

@@ -1,7 +1,7 @@
 //! Evil gateway, evil page, evil client: whatever they do with a person's tap, over a real link and with the enrolled gateway's key,
 //! every custodian refuses it under its own [`Refusal`], and no share of a token comes back.
 
-use crate::committee::Bench;
+use crate::{committee::Bench, evil_gateway};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use ed25519_dalek::{Signer, SigningKey};
 use quorate::{
@@ -40,11 +40,9 @@ const SECRET: &str = "a secret of thirty-two random bytes";
 const SIGNERS: [u16; 3] = [1, 2, 3];
 const USER_KEY: TagKey = TagKey::new([9; 32]);
 
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .unwrap()
+/// The same on a tenant of each algorithm.
+fn on_both(attack: impl AsyncFn(People)) {
+    evil_gateway::on_both(async |bench: Bench| attack(People::of(bench).await).await);
 }
 
 /// A committee with a person and three clients: `app` and `other` are public, `vault` has a secret and may sign in silently.
@@ -73,8 +71,7 @@ fn user(number: u8, name: &str) -> UserRecord {
 }
 
 impl People {
-    async fn start() -> Self {
-        let mut bench = Bench::start().await;
+    async fn of(mut bench: Bench) -> Self {
         let issuer = bench.committee.body().issuer.clone();
         for (id, secret) in [("app", None), ("other", None), ("vault", Some(SECRET))] {
             let record = InteractiveClientRecord {
@@ -288,8 +285,7 @@ type Change = Box<dyn Fn(&mut Authorization)>;
 
 #[test]
 fn a_tap_for_one_request_is_good_for_no_other() {
-    runtime().block_on(async {
-        let mut people = People::start().await;
+    on_both(async |mut people: People| {
         let honest = people.grant("app");
         let tap = people.tap(&honest);
         let changes: [(&str, Change); 9] = [
@@ -329,8 +325,7 @@ fn a_tap_for_one_request_is_good_for_no_other() {
 
 #[test]
 fn a_page_or_gateway_that_asks_for_too_much_gets_no_token_even_with_a_tap() {
-    runtime().block_on(async {
-        let mut people = People::start().await;
+    on_both(async |mut people: People| {
         let other = SoftPasskey::generate(&people.issuer()).unwrap();
         type Change = Box<dyn Fn(&mut Authorization)>;
         let cases: [(&str, Change, Refusal); 14] = [
@@ -447,8 +442,7 @@ fn a_page_or_gateway_that_asks_for_too_much_gets_no_token_even_with_a_tap() {
 
 #[test]
 fn answers_of_a_passkey_to_another_site_or_ceremony_are_refused() {
-    runtime().block_on(async {
-        let mut people = People::start().await;
+    on_both(async |mut people: People| {
         let grant = people.grant("app");
         let challenge = grant.challenge();
         let origin = people.issuer().to_string();
@@ -521,8 +515,7 @@ fn answers_of_a_passkey_to_another_site_or_ceremony_are_refused() {
 
 #[test]
 fn a_code_is_redeemed_only_by_who_holds_verifier_and_credential() {
-    runtime().block_on(async {
-        let mut people = People::start().await;
+    on_both(async |mut people: People| {
         let grant = people.grant("app");
         let tap = people.tap(&grant);
         type Change = Box<dyn Fn(&mut Redemption)>;
@@ -650,8 +643,7 @@ async fn secrets_of_others(people: &mut People) {
 
 #[test]
 fn a_redemption_is_logged_once_also_by_a_gateway_that_forgets() {
-    runtime().block_on(async {
-        let mut people = People::start().await;
+    on_both(async |mut people: People| {
         let (order, _) = people.good("app");
         let orders = [order];
         let batch = people.bench.coordinator.build(&orders, clock::now_ms(), &mut OsRng);
@@ -669,8 +661,7 @@ fn a_redemption_is_logged_once_also_by_a_gateway_that_forgets() {
 
 #[test]
 fn invitations_are_used_once_and_for_the_key_that_was_signed() {
-    runtime().block_on(async {
-        let mut people = People::start().await;
+    on_both(async |mut people: People| {
         let used = people.enrolment(|_| {}, &invitation(1));
         assert_eq!(
             people.log(Order::Enrolment(used.clone())).await,
@@ -749,8 +740,7 @@ fn invitations_are_used_once_and_for_the_key_that_was_signed() {
 
 #[test]
 fn what_changed_since_the_anchor_is_not_consented_to() {
-    runtime().block_on(async {
-        let mut people = People::start().await;
+    on_both(async |mut people: People| {
         let grant = people.grant("app");
         let sign_in = evidence(grant.canonical(), people.tap(&grant), redemption(&grant));
         // The client is changed after the person looked.
@@ -767,8 +757,7 @@ fn what_changed_since_the_anchor_is_not_consented_to() {
 
 #[test]
 fn stopping_needs_one_and_bites_at_once_whatever_the_anchor_says() {
-    runtime().block_on(async {
-        let mut people = People::start().await;
+    on_both(async |mut people: People| {
         let sign_in = |people: &People, client: &str| {
             let grant = people.grant(client);
             evidence(grant.canonical(), people.tap(&grant), redemption(&grant))
@@ -819,8 +808,7 @@ impl Bench {
 
 #[test]
 fn a_gateway_does_not_learn_another_custodians_part_of_a_secret_from_a_custodian() {
-    runtime().block_on(async {
-        let people = People::start().await;
+    on_both(async |people: People| {
         let batch = people.batch("vault");
         let proposed = people.bench.coordinator.propose(&batch, 0, &SIGNERS);
         let messages: Vec<Vec<u8>> = SIGNERS

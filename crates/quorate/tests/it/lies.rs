@@ -7,6 +7,7 @@ use crate::{
     processes::wait_for,
     system::System,
 };
+use quorate_rules::TokenAlg;
 use serde_json::{Value, json};
 
 /// The gateway's count of batches that had to be signed by a second signer set.
@@ -14,7 +15,7 @@ pub const SECOND_SETS: &str = "quorate_second_sets_total";
 
 /// A system of ES256 tokens, one of whose custodians the test plays.
 fn played() -> (System, Fellow) {
-    let mut system = System::start_with(&["--alg", "ES256"]);
+    let mut system = System::of(TokenAlg::Es256);
     system.down();
     let fellow = Fellow::start(&system);
     system.up(&[]);

@@ -1,6 +1,7 @@
 //! What a user does with machines, command by command.
 
 use crate::system::{QUORATE, System};
+use quorate_rules::TokenAlg;
 use serde_json::Value;
 use std::process::Command;
 
@@ -11,7 +12,11 @@ fn claims(token: &str) -> Value {
 
 #[test]
 fn a_token_is_issued_verified_and_found_in_the_log() {
-    let system = System::start();
+    TokenAlg::ALL.into_iter().for_each(token_path);
+}
+
+fn token_path(alg: TokenAlg) {
+    let system = System::of(alg);
     let token = system.token();
     let verified = system.json(&["verify", &token]);
     assert_eq!(verified["valid"], true, "{verified}");
@@ -38,7 +43,11 @@ fn a_token_is_issued_verified_and_found_in_the_log() {
 
 #[test]
 fn verify_names_the_check_that_fails() {
-    let system = System::start();
+    TokenAlg::ALL.into_iter().for_each(failing_checks);
+}
+
+fn failing_checks(alg: TokenAlg) {
+    let system = System::of(alg);
     let token = system.token();
     let check = |arguments: &[&str], expected: &str| {
         let output = system.quorate(&[&["verify", "--json"][..], arguments].concat());
@@ -57,7 +66,11 @@ fn verify_names_the_check_that_fails() {
 
 #[test]
 fn a_second_start_resumes_the_same_keys_and_log() {
-    let mut system = System::start();
+    TokenAlg::ALL.into_iter().for_each(second_start);
+}
+
+fn second_start(alg: TokenAlg) {
+    let mut system = System::of(alg);
     let first = system.token();
     let jwks = std::fs::read(system.layout_dir().join("site/jwks.json")).unwrap();
     system.down();

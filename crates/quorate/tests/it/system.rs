@@ -1,6 +1,7 @@
 //! A system of its own for a test: `quorate up` in a temporary directory on free ports; it dies with the test.
 
 use quorate::layout::{Layout, RunFile};
+use quorate_rules::TokenAlg;
 use std::io::{BufRead, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -51,6 +52,11 @@ pub struct System {
 impl System {
     pub fn start() -> Self {
         Self::start_with(&[])
+    }
+
+    /// A system whose tokens are signed by this algorithm.
+    pub fn of(alg: TokenAlg) -> Self {
+        Self::start_with(&["--alg", alg.name()])
     }
 
     /// A place for a system that does not run yet.
