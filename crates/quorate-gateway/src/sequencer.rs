@@ -92,6 +92,8 @@ pub struct Seen {
     pub quorum: bool,
     /// Whether a view is led, so that requests are served at once.
     pub ready: bool,
+    /// Rounds of the key generation under way that are done, and how many there are.
+    pub generating: Option<(u8, u8)>,
 }
 
 /// A head signed by the log key.
@@ -204,6 +206,7 @@ impl Sequencer {
             view,
             quorum: false,
             ready: false,
+            generating: None,
         };
         let (seen, seen_receiver) = watch::channel(outside);
         let (signed, signed_receiver) = watch::channel(None);
@@ -341,6 +344,7 @@ impl Sequencer {
             view: self.coordinator.view(),
             quorum: self.quorum_is_there() && tip.head().size > 0,
             ready,
+            generating: None,
         });
     }
 

@@ -291,8 +291,13 @@ async fn prepare(layout: &Layout, tenant: &TenantFile, say: &impl Fn(&str)) -> R
     loop {
         if let Ok(status) = public::json(&http, &format!("{}/status", tenant.gateway)).await {
             let size = status["size"].as_u64().unwrap_or(0);
+            let generating = &status["key_generation"];
             let step = match (status["ready"] == true, size) {
                 (true, _) => "ready".to_owned(),
+                (false, 0) if generating.is_object() => format!(
+                    "making keys that nobody will ever hold whole: {} of {} rounds done",
+                    generating["rounds_done"], generating["of"]
+                ),
                 (false, 0) => format!(
                     "{} of {} custodians linked and voting; keys are made by all together",
                     status["voting"], tenant.custodians

@@ -135,6 +135,7 @@ pub(super) async fn status(State(app): State<Arc<App>>) -> Response {
         "view": seen.view.0,
         "size": seen.head.size,
         "root": seen.head.root.to_base64(),
+        "key_generation": seen.generating.map(|(done, of)| json!({ "rounds_done": done, "of": of })),
         "published": app.published.head().map(|head| head.size),
         "quorum": { "custodians": rule.custodians(), "threshold": rule.threshold(), "faulty": rule.faulty() },
         "voting": voting,

@@ -220,7 +220,10 @@ impl Sequencer {
         let schemes = self.coordinator.schemes();
         let rounds = schemes.token.dkg_rounds().max(schemes.log.dkg_rounds());
         let begun = tokio::time::Instant::now();
-        let said = |round: u8| tracing::info!(round, of = rounds, elapsed = ?begun.elapsed(), "key generation");
+        let said = |round: u8| {
+            tracing::info!(round, of = rounds, elapsed = ?begun.elapsed(), "key generation");
+            self.seen.send_modify(|seen| seen.generating = Some((round, rounds)));
+        };
         let mut given: Vec<Given> = self.ask_each(everyone, path::DKG_BEGIN, |_| body.clone()).await?;
         said(1);
         for round in 2..=rounds {

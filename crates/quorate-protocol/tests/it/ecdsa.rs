@@ -123,37 +123,53 @@ fn a_gateway_that_flips_a_bit_makes_nobody_ban_anybody() {
     assert_eq!(finish(&four, &batch, &certified, &later).tokens.len(), 1);
 }
 
-/// What a signer signs of a round but its list: where its envelopes belong (docs/spec/messages.md).
-fn place(commit: &Commit) -> Vec<u8> {
-    text(commit, &[]).to_canonical()
-}
-
-fn text(commit: &Commit, list: &[u8]) -> OutputsText {
-    OutputsText {
+fn context(commit: &Commit, epoch: u32) -> AttemptContext {
+    AttemptContext {
         origin: commit.origin.clone(),
-        epoch: 1,
+        epoch,
         view: commit.certificate.view,
         head: commit.certificate.head,
         attempt: commit.attempt,
         signers: commit.lists.iter().map(|list| list.custodian).collect(),
-        round: commit.round,
-        list: sha256(&[list]),
     }
+}
+
+/// What a signer signs of a round but its list: where its envelopes belong (docs/spec/messages.md).
+fn place(commit: &Commit, epoch: u32) -> Vec<u8> {
+    let context = context(commit, epoch);
+    let text = OutputsText {
+        origin: context.origin,
+        epoch: context.epoch,
+        view: context.view,
+        head: context.head,
+        attempt: context.attempt,
+        signers: context.signers,
+        round: commit.round,
+        list: sha256(&[]),
+    };
+    text.to_canonical()
 }
 
 /// Custodian 2 seals something else to custodian 1 in this round, and signs that.
 fn lie(four: &mut Four<'_>, message: &mut Commit, change: impl Fn(&mut Vec<u8>)) {
+    lie_at(four, message, 1, change);
+}
+
+/// The same, sealed for keys of this epoch.
+fn lie_at(four: &mut Four<'_>, message: &mut Commit, epoch: u32, change: impl Fn(&mut Vec<u8>)) {
     let key = four.parties.identity(1).envelope;
     let honest = message
         .envelopes
         .iter()
         .position(|envelope| envelope.from == 2)
         .unwrap();
-    let place = place(message);
-    let mut plain = message.envelopes[honest].open(&key, &place).unwrap().to_vec();
+    let mut plain = message.envelopes[honest]
+        .open(&key, &place(message, 1))
+        .unwrap()
+        .to_vec();
     change(&mut plain);
     let committee = &four.parties.committee;
-    let false_one = Envelope::seal(committee, (2, 1), &place, &plain, &mut four.rng).unwrap();
+    let false_one = Envelope::seal(committee, (2, 1), &place(message, epoch), &plain, &mut four.rng).unwrap();
     let list = message.lists.iter().position(|list| list.custodian == 2).unwrap();
     let mut outputs = Outputs::from_canonical(&message.lists[list].list).unwrap();
     let named = outputs.enclosed.iter_mut().find(|enclosed| enclosed.to == 1).unwrap();
@@ -163,25 +179,7 @@ fn lie(four: &mut Four<'_>, message: &mut Commit, change: impl Fn(&mut Vec<u8>))
 }
 
 fn resign(message: &Commit, outputs: &Outputs) -> SignedOutputs {
-    let OutputsText {
-        origin,
-        epoch,
-        view,
-        head,
-        attempt,
-        signers,
-        round,
-        ..
-    } = text(message, &[]);
-    let context = AttemptContext {
-        origin,
-        epoch,
-        view,
-        head,
-        attempt,
-        signers,
-    };
-    context.sign(2, &FOUNDED.identity(2).key, round, outputs)
+    context(message, 1).sign(2, &FOUNDED.identity(2).key, message.round, outputs)
 }
 
 /// One token of which custodian 2 lies to custodian 1 in `round`; what 1 says of it, once its answer is written.
@@ -312,6 +310,58 @@ fn one_lie_ends_every_token_and_every_open_attempt_with_the_liar() {
     );
     let open = answer(&mut four, 1, &second.message_for(1)).err();
     assert_eq!(open, Some(Refusal::BannedSigner), "an attempt that was open before");
+}
+
+/// Keys of another epoch have other shares, so nothing of theirs may be mixed in; and whoever is behind is no cheat.
+#[test]
+fn lists_and_envelopes_of_another_epoch_are_refused_and_blame_nobody() {
+    let mut four = Four::at_work(&FOUNDED);
+    let (batch, mut certified) = certified(&mut four, 0, &SIGNERS);
+    let mut later = Vec::new();
+    loop {
+        let good = certified.message_for(1);
+        let of_2 = good.lists.iter().position(|list| list.custodian == 2).unwrap();
+        let outputs = Outputs::from_canonical(&good.lists[of_2].list).unwrap();
+        for epoch in [0, 2] {
+            // The whole list of custodian 2, signed as one of another epoch.
+            let mut stale = good.clone();
+            stale.lists[of_2] = context(&good, epoch).sign(2, &FOUNDED.identity(2).key, good.round, &outputs);
+            let outcome = answer(&mut four, 1, &stale).err();
+            assert_eq!(outcome, Some(Refusal::WrongCommitments), "round {}", good.round);
+        }
+        assert!(banned(&four, 1).is_empty());
+        let all = answers(&mut four, &certified);
+        assert!(all.values().all(|committed| committed.accused.is_empty()));
+        // The coordinator takes no stale answer either.
+        let mut stale = all[&2].clone();
+        let outputs = Outputs::from_canonical(&stale.outputs.list).unwrap();
+        stale.outputs = context(&good, 2).sign(2, &FOUNDED.identity(2).key, good.round + 1, &outputs);
+        assert!(certified.check(&four.parties.committee, 2, &stale).is_err());
+        let unfinished = certified.next_round(&four.coordinator, &all);
+        later.push(all);
+        if !unfinished {
+            break;
+        }
+    }
+    assert_eq!(
+        finish(&four, &batch, &certified, &later).tokens.len(),
+        1,
+        "nothing was used up"
+    );
+    // A part that was sealed under another epoch opens nowhere: its sender is disputed, and not banned.
+    let mut four = Four::at_work(&FOUNDED);
+    let (_, certified) = self::certified(&mut four, 0, &SIGNERS);
+    let mut message = certified.message_for(1);
+    lie_at(&mut four, &mut message, 2, |_| {});
+    let accused = answer(&mut four, 1, &message).unwrap().accused;
+    assert_eq!(
+        accused,
+        [Accusation {
+            custodian: 2,
+            banned: false
+        }]
+    );
+    assert!(banned(&four, 1).is_empty());
 }
 
 #[test]

@@ -17,8 +17,8 @@ use quorate_protocol::{
     custodian::{Custodian, Switches},
     envelope::Envelope,
     message::{
-        AskPeer, Commit, Committed, EnterView, Follow, Hello, Join, NewView, Outputs, SignedNewView, SignedOutputs,
-        SignedPropose, Standing, Status, Voted,
+        AskPeer, Commit, Committed, EnterView, Follow, Hello, Join, NewView, Outputs, OutputsText, SignedNewView,
+        SignedOutputs, SignedPropose, Standing, Status, Voted,
     },
     signed::Statement,
     step::Step,
@@ -145,6 +145,8 @@ pub struct Simulator {
     alarms: usize,
     pub faults: BTreeMap<&'static str, usize>,
     pub tokens: usize,
+    /// What the liar told as its outputs, and what its machine made.
+    truths: Vec<(SignedOutputs, SignedOutputs)>,
     pub trace: Vec<String>,
 }
 
@@ -214,6 +216,7 @@ impl Simulator {
             alarms: 0,
             faults: BTreeMap::new(),
             tokens: 0,
+            truths: Vec::new(),
             trace: Vec::new(),
         }
     }
@@ -418,7 +421,7 @@ impl Simulator {
         let peer = self.founded.peer(gateway);
         let view_before = custodian.view();
         custodian.expire_attempts(self.now_ms);
-        let outcome = match ask {
+        let outcome = match &self.believed(number, ask) {
             Ask::Enter(m) => custodian.enter_view(peer, m).map(|step| step.map(Told::Entered)),
             Ask::Propose(m) if self.planted == Planted::NonceKept => {
                 let mut kept = Generator::new("kept", u64::from(number));
@@ -460,6 +463,9 @@ impl Simulator {
                 told
             }
         };
+        if !self.is_liar(number) && custodian.banned().any(|cheat| !self.is_liar(cheat)) {
+            return Err(format!("custodian {number} banned an honest one"));
+        }
         self.custodians[place] = Some(custodian);
         let told = if faults && self.is_liar(number) {
             self.lie_as_custodian(number, ask, told)
@@ -540,6 +546,18 @@ impl Simulator {
                     envelopes: Vec::new(),
                 })
             }
+            (Ask::Propose(m), Told::Voted(mut voted)) if !voted.envelopes.is_empty() && self.rng.percent(20) => {
+                let context = context(&m.proposal);
+                self.lie_in_an_envelope(number, (&context, 1), &mut voted.outputs, &mut voted.envelopes);
+                Told::Voted(voted)
+            }
+            (Ask::Commit(m), Told::Committed(mut committed))
+                if !committed.envelopes.is_empty() && self.rng.percent(40) =>
+            {
+                let round = (&commit_context(m), m.round + 1);
+                self.lie_in_an_envelope(number, round, &mut committed.outputs, &mut committed.envelopes);
+                Told::Committed(committed)
+            }
             (Ask::Propose(m), Told::Voted(mut voted)) if self.rng.percent(25) => {
                 self.fault("wrong list");
                 let mut outputs = Outputs::from_canonical(&voted.outputs.list).unwrap();
@@ -564,15 +582,7 @@ impl Simulator {
                         }
                     }
                 }
-                let context = AttemptContext {
-                    origin,
-                    epoch: 1,
-                    view: m.certificate.view,
-                    head: m.certificate.head,
-                    attempt: m.attempt,
-                    signers: m.lists.iter().map(|list| list.custodian).collect(),
-                };
-                committed.outputs = context.sign(number, &key, m.round + 1, &outputs);
+                committed.outputs = commit_context(m).sign(number, &key, m.round + 1, &outputs);
                 Told::Committed(committed)
             }
             (Ask::Enter(m), _) if self.rng.percent(50) => {
@@ -596,6 +606,61 @@ impl Simulator {
         }
     }
 
+    /// Seals to one other signer nothing, or a false part of its multiplications; its own machine goes on from what it made itself.
+    fn lie_in_an_envelope(
+        &mut self,
+        number: u16,
+        (context, round): (&AttemptContext, u8),
+        signed: &mut SignedOutputs,
+        envelopes: &mut [Envelope],
+    ) {
+        let founded = self.founded;
+        let place = OutputsText {
+            origin: context.origin.clone(),
+            epoch: context.epoch,
+            view: context.view,
+            head: context.head,
+            attempt: context.attempt,
+            signers: context.signers.clone(),
+            round,
+            list: sha256(&[]),
+        }
+        .to_canonical();
+        let chosen = self.rng.below(envelopes.len());
+        let envelope = &mut envelopes[chosen];
+        let to = envelope.to;
+        let mut plain = envelope.open(&founded.identity(to).envelope, &place).unwrap().to_vec();
+        if self.rng.percent(50) {
+            plain.clear();
+        } else {
+            let middle = plain.len() / 2;
+            plain[middle] ^= 0x10;
+        }
+        *envelope = Envelope::seal(&founded.committee, (number, to), &place, &plain, &mut self.rng).unwrap();
+        let mut outputs = Outputs::from_canonical(&signed.list).unwrap();
+        let mut named = outputs.enclosed.iter_mut();
+        *named.find(|enclosed| enclosed.to == to).unwrap() = envelope.enclosed();
+        let told = context.sign(number, &founded.identity(number).key, round, &outputs);
+        let truth = std::mem::replace(signed, told.clone());
+        self.truths.push((told, truth));
+        self.fault("lie in an envelope");
+    }
+
+    /// What a custodian's own machine is given: the liar's finds in every message what it made itself, and not what was told.
+    fn believed(&self, number: u16, ask: &Ask) -> Ask {
+        let mut ask = ask.clone();
+        if self.is_liar(number)
+            && let Ask::Commit(m) = &mut ask
+        {
+            for list in &mut m.lists {
+                if let Some((_, truth)) = self.truths.iter().find(|(told, _)| told == list) {
+                    *list = truth.clone();
+                }
+            }
+        }
+        ask
+    }
+
     fn send(&mut self, gateway: usize, operation: u64, to: &[u16], ask: &Ask) {
         self.pool.asks.push(ask.clone());
         for custodian in to {
@@ -606,6 +671,17 @@ impl Simulator {
                 ask: ask.clone(),
             });
         }
+    }
+}
+
+fn commit_context(m: &Commit) -> AttemptContext {
+    AttemptContext {
+        origin: m.origin.clone(),
+        epoch: 1,
+        view: m.certificate.view,
+        head: m.certificate.head,
+        attempt: m.attempt,
+        signers: m.lists.iter().map(|list| list.custodian).collect(),
     }
 }
 

@@ -199,9 +199,33 @@ fn a_resumed_tenant_is_announced_with_its_own_numbers() {
     let data = system.layout_dir();
     let port = system.issuer.rsplit_once(':').unwrap().1.to_owned();
     system.down();
+    let told = told_by_up(&data, &port, &[]);
+    assert!(told.starts_with("resuming the tenant"), "{told}");
+    assert!(
+        told.contains(
+            "custodians 5   sign 4   forging needs 4   may be absent 1   log cannot fork with up to 2 malicious"
+        ),
+        "{told}"
+    );
+}
+
+#[test]
+fn keys_that_take_seconds_to_make_show_their_progress() {
+    let system = System::prepared();
+    let port = quorate::bench::free_ports().unwrap().to_string();
+    let told = told_by_up(&system.layout_dir(), &port, &["--alg", "ES256"]);
+    for done in [2, 3] {
+        let line = format!("making keys that nobody will ever hold whole: {done} of 3 rounds done");
+        assert!(told.contains(&line), "{told}");
+    }
+}
+
+/// What `up` prints for people until it is ready; then it is stopped.
+fn told_by_up(data: &Path, port: &str, options: &[&str]) -> String {
     let mut up = Command::new(QUORATE)
-        .args(["up", "--end-with-stdin", "--port", &port, "--data-dir"])
-        .arg(&data)
+        .args(["up", "--end-with-stdin", "--port", port, "--data-dir"])
+        .arg(data)
+        .args(options)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -212,14 +236,7 @@ fn a_resumed_tenant_is_announced_with_its_own_numbers() {
     drop(up.stdin.take());
     assert_eq!(lines.last().as_deref(), Some("stopping"));
     assert!(up.wait().unwrap().success());
-    let told = told.join("\n");
-    assert!(told.starts_with("resuming the tenant"), "{told}");
-    assert!(
-        told.contains(
-            "custodians 5   sign 4   forging needs 4   may be absent 1   log cannot fork with up to 2 malicious"
-        ),
-        "{told}"
-    );
+    told.join("\n")
 }
 
 /// A tenant whose files somebody wrote by hand, each part in a place of its own, and whose parts somebody starts.

@@ -7,6 +7,7 @@ use crate::{
 };
 use quorate_protocol::{
     coordinator::{Order, TokenOrder},
+    custodian::Custodian,
     message::Standing,
 };
 
@@ -30,14 +31,14 @@ impl Simulator {
                     .is_some_and(|custodian| custodian.standing() == Standing::Voting)
             })
             .collect();
-        if voting.len() < 3 {
+        let Some(signers) = self.signers_among(&voting) else {
             return if self.alarms > 0 {
                 self.fault("stopped by false alarms");
                 Ok(())
             } else {
-                Err(format!("progress: only {voting:?} vote"))
+                Err(format!("progress: of {voting:?}, who vote, no three sign together"))
             };
-        }
+        };
         self.gateways[0].phase = Phase::Idle;
         self.begin_view(0);
         let entering: Vec<_> = std::mem::take(&mut self.queue);
@@ -46,7 +47,6 @@ impl Simulator {
                 self.heard(0, (packet.custodian, packet.operation), told)?;
             }
         }
-        let signers = voting[..3].to_vec();
         let head = self.gateways[0].coordinator.tip().head();
         for number in &voting {
             if let Some(ask) = self.follow_for(*number, head) {
@@ -54,6 +54,21 @@ impl Simulator {
             }
         }
         self.issue(&signers)
+    }
+
+    /// Three of whom none has banned another.
+    fn signers_among(&self, voting: &[u16]) -> Option<Vec<u16>> {
+        let banned_by = |number: u16| {
+            self.custodians[usize::from(number) - 1]
+                .iter()
+                .flat_map(Custodian::banned)
+        };
+        let sets = (1..=4).map(|without| (1..=4).filter(|number| *number != without).collect::<Vec<u16>>());
+        let together = |set: &Vec<u16>| {
+            set.iter()
+                .all(|number| voting.contains(number) && !banned_by(*number).any(|cheat| set.contains(&cheat)))
+        };
+        sets.rev().find(together)
     }
 
     fn issue(&mut self, signers: &[u16]) -> Result<(), Violation> {
