@@ -305,7 +305,7 @@ fn alarm_bans(custodian: &Custodian, known: usize) {
         tracing::error!(
             custodian = cheat,
             "caught cheating in a multiplication and banned for good: this custodian signs no token with it again. Either it or this one is \
-             broken or taken over; tell the administrators, who make new keys without the one at fault (docs/OPERATING.md, \"A ban\")"
+             broken or taken over; tell the administrators, whom `quorate rekey` leads to new keys without the one at fault"
         );
     }
 }

@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::{admin, bench, client, demo, layout::Layout, log, site, status, token, up, user, verify};
+use crate::{admin, bench, client, demo, layout::Layout, log, rekey, site, status, token, up, user, verify};
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use quorate_custodian::run::Options as CustodianOptions;
@@ -113,6 +113,13 @@ enum Command {
     /// an approval signs.
     #[command(subcommand)]
     Proposal(admin::ProposalCommand),
+    /// Move a tenant to new keys, step by step.
+    ///
+    /// Keys of which somebody may have learned something, as after a ban, are not mended but left: a new tenant is made without whoever
+    /// is at fault, under an issuer of its own, and this carries over what the old log decided: clients with their keys and rights,
+    /// applications with a new secret, people by a new invitation. It can be run again at any time: what is there already stays, and
+    /// every run says what to do next. What is carried over is read from the certified log, never believed of a gateway.
+    Rekey(rekey::RekeyArgs),
     /// Run a gateway from its configuration file.
     ///
     /// It runs until SIGTERM or Ctrl-C: then it takes no new work, ends the batch in flight, answers it and exits with 0. It holds no
@@ -178,6 +185,7 @@ impl Cli {
             Command::Client(command) => wait(one()?, client::run(command)),
             Command::User(command) => wait(one()?, user::run(command)),
             Command::Proposal(command) => wait(one()?, admin::run_proposal(command)),
+            Command::Rekey(args) => wait(one()?, rekey::run(args)),
             Command::Gateway(args) => wait(many()?, gateway(args)),
             Command::Site(command) => wait(one()?, site::run(command)),
             Command::Bench(args) => wait(many()?, bench::run(args)),

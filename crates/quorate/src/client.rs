@@ -212,7 +212,8 @@ fn display_name(args: &AddArgs) -> Result<DisplayName> {
     Ok(DisplayName::new(args.name.clone().unwrap_or_else(|| args.id.clone()))?)
 }
 
-fn tag_key() -> TagKey {
+/// A new key of tags.
+pub fn tag_key() -> TagKey {
     let mut bytes = [0; 32];
     OsRng.fill_bytes(&mut bytes);
     TagKey::new(bytes)

@@ -14,6 +14,7 @@ pub mod founding;
 pub mod layout;
 pub mod log;
 pub mod public;
+pub mod rekey;
 pub mod site;
 pub mod soft_page;
 pub mod soft_passkey;

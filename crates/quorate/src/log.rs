@@ -1,6 +1,6 @@
 //! `quorate log`: the public log from checkpoint and tiles; with the audit key, also what the leaves commit to.
 
-use crate::{admin::AdminClient, cli::Common, public};
+use crate::{admin::AdminClient, cli::Common, layout::Layout, public};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use quorate_custodian::files;
@@ -278,14 +278,8 @@ async fn show(args: IndexArgs) -> Result<ExitCode> {
     let proven = PublicLog::open(&tenant.issuer).await?.leaf(args.index).await?;
     let mut shown = described(args.index, &proven.leaf);
     if layout.admin_key().exists() {
-        let bytes = AdminClient::open(&layout, None)?
-            .get_bytes(&format!("/admin/entries/{}", args.index))
-            .await?;
-        let entry = LogEntry::from_canonical(&bytes).context("the gateway's entry cannot be read")?;
-        let opening = open(&layout.audit_key(), args.index, &proven.leaf, &entry)?;
-        if commitment(&opening.salt.0, &opening.body) != proven.leaf.commit {
-            bail!("the body that the gateway keeps is not the one that the leaf commits to");
-        }
+        let admin = AdminClient::open(&layout, None)?;
+        let opening = opened(&admin, &layout, args.index, &proven.leaf).await?;
         shown["body"] = body(proven.leaf.entry_type, &opening)?;
     }
     if args.common.json {
@@ -294,6 +288,44 @@ async fn show(args: IndexArgs) -> Result<ExitCode> {
         println!("{}", serde_json::to_string_pretty(&shown)?);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a leaf commits to, as the gateway keeps it.
+async fn opened(admin: &AdminClient, layout: &Layout, index: u64, leaf: &Leaf) -> Result<Opening> {
+    let bytes = admin.get_bytes(&format!("/admin/entries/{index}")).await?;
+    let entry = LogEntry::from_canonical(&bytes).context("the gateway's entry cannot be read")?;
+    let opening = open(&layout.audit_key(), index, leaf, &entry)?;
+    if commitment(&opening.salt.0, &opening.body) != leaf.commit {
+        bail!("the body that the gateway keeps is not the one that the leaf commits to");
+    }
+    Ok(opening)
+}
+
+/// Every decision of the log, in its order. Neither site nor gateway can leave one out or change one: all leaves give the root that the
+/// checkpoint signs, which has at least `size` of them, and each body is what its leaf commits to.
+pub async fn decisions(layout: &Layout, admin: &AdminClient, size: u64) -> Result<Vec<Proposal>> {
+    let log = PublicLog::open(&layout.tenant()?.issuer).await?;
+    let (checkpoint, _) = log.checkpoint_over(size.saturating_sub(1)).await?;
+    let mut range = CompactRange::default();
+    let mut found = Vec::new();
+    while range.size() < checkpoint.size {
+        for bytes in log.leaves(range.size() / tile::WIDTH, checkpoint.size).await? {
+            let leaf = Leaf::decode(&bytes)?;
+            if leaf.entry_type == EntryType::Decision {
+                found.push((range.size(), leaf));
+            }
+            range.append(leaf_hash(&bytes));
+        }
+    }
+    if range.root() != checkpoint.root {
+        bail!("the leaves do not give the root of the checkpoint; `quorate log fsck` says more");
+    }
+    let mut decisions = Vec::new();
+    for (index, leaf) in found {
+        let decision = DecisionBody::from_canonical(&opened(admin, layout, index, &leaf).await?.body)?;
+        decisions.push(Proposal::from_canonical(&decision.proposal)?);
+    }
+    Ok(decisions)
 }
 
 fn open(audit_key: &std::path::Path, index: u64, leaf: &Leaf, entry: &LogEntry) -> Result<Opening> {

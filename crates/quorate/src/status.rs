@@ -58,8 +58,8 @@ pub async fn run(args: StatusArgs) -> Result<ExitCode> {
     }
     for ban in status["bans"].as_array().into_iter().flatten() {
         println!(
-            "BAN: custodian {} caught custodian {} cheating and never signs with it again. Ask both operators; make new keys without the one\n\
-             at fault (docs/OPERATING.md, \"A ban\"). Nobody else can tell which of the two it is, and nobody is removed.",
+            "BAN: custodian {} caught custodian {} cheating and never signs with it again. Ask both operators; `quorate rekey` leads to new\n\
+             keys without the one at fault (docs/OPERATING.md, \"A ban\"). Nobody else can tell which of the two it is, and nobody is removed.",
             ban["by"], ban["custodian"]
         );
     }

@@ -102,7 +102,7 @@ impl Sequencer {
                 tracing::error!(
                     custodian,
                     by,
-                    "banned for good by another custodian that caught it cheating; make new keys without the one at fault"
+                    "banned for good by another custodian that caught it cheating; `quorate rekey` leads to new keys without the one at fault"
                 );
                 metrics::counter!("quorate_bans_total").increment(1);
                 self.custodians.note(*by, |known| {

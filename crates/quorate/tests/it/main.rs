@@ -17,6 +17,7 @@ mod load;
 mod machine_path;
 mod person;
 mod processes;
+mod rekey;
 mod replay;
 mod secrecy;
 mod site;

@@ -46,7 +46,8 @@ pub struct System {
     port: u16,
     up: Option<Child>,
     directory: tempfile::TempDir,
-    _turn: Turn,
+    /// None for a second one, beside a system that has it.
+    _turn: Option<Turn>,
 }
 
 impl System {
@@ -61,7 +62,15 @@ impl System {
 
     /// A place for a system that does not run yet.
     pub fn prepared() -> Self {
-        let _turn = Turn::take();
+        Self::prepared_in(Some(Turn::take()))
+    }
+
+    /// Another place for a system that does not run yet, which will run beside this one.
+    pub fn beside(&self) -> Self {
+        Self::prepared_in(None)
+    }
+
+    fn prepared_in(_turn: Option<Turn>) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let port = quorate::bench::free_ports().expect("four free ports");
         Self {

@@ -1,0 +1,116 @@
+//! From a tenant whose keys must go to one with new keys, as `quorate rekey` leads there.
+
+use crate::system::System;
+use quorate_rules::TokenAlg;
+use serde_json::{Value, json};
+use std::fs;
+
+/// Names of what one run carried over, each logged in the new tenant.
+fn moved(report: &Value) -> Vec<&str> {
+    let all = report["moved"].as_array().unwrap().iter();
+    all.map(|one| {
+        assert_eq!(one["state"], "logged", "{one}");
+        one["client_id"].as_str().or(one["user"].as_str()).unwrap()
+    })
+    .collect()
+}
+
+#[test]
+fn a_tenant_moves_to_new_keys_step_by_step() {
+    let old = System::of(TokenAlg::Es256);
+    let app = "https://app.example/callback";
+    for arguments in [
+        &["client", "add", "backup", "--scope", "files.read"][..],
+        &["client", "add", "gone", "--scope", "files.read"],
+        &["client", "suspend", "gone"],
+        &["client", "add", "app", "--type", "web", "--redirect-uri", app],
+        &["user", "invite", "ada", "--group", "crew"],
+        &["user", "invite", "eve"],
+        &["user", "suspend", "eve"],
+    ] {
+        assert_eq!(old.json(arguments)["state"], "logged", "{arguments:?}");
+    }
+    old.token();
+
+    // The first run says how to make the new tenant, with the old one's numbers; done so, the second carries over.
+    let mut new = old.beside();
+    let place = new.layout_dir();
+    let to = place.to_str().unwrap();
+    let first = old.json(&["rekey", "--to", to]);
+    let next = first["next"].as_str().unwrap();
+    assert!(
+        next.contains("--alg ES256 --custodians 4 --threshold 3 --faulty 1"),
+        "{next}"
+    );
+    assert!(next.contains(&format!("quorate up --data-dir {to}")), "{next}");
+    assert_eq!((&first["bans"], &first["moved"]), (&json!([]), &json!([])));
+    new.up(&["--alg", "ES256"]);
+    let second = old.json(&["rekey", "--to", to]);
+    assert_eq!(moved(&second), ["app", "backup", "ada"], "{second}");
+    let secret = second["moved"][0]["client_secret"].as_str().unwrap();
+    assert!(!old.logs().contains(secret) && !new.logs().contains(secret));
+    let invitation = second["moved"][2]["invitation"].as_str().unwrap();
+    assert!(
+        invitation.starts_with(&format!("{}/enrol#", new.issuer)),
+        "{invitation}"
+    );
+
+    // A machine's own key is good in the new tenant, for a token under the new key alone.
+    let key = |system: &System| system.layout_dir().join("clients/backup.jwk");
+    fs::copy(key(&old), key(&new)).unwrap();
+    let token = new.succeed(&["token", "--client", "backup"]);
+    let token = token.trim();
+    assert_eq!(new.json(&["verify", token])["valid"], true);
+    let elsewhere = old.quorate(&["verify", "--json", token]);
+    let told: Value = serde_json::from_slice(&elsewhere.stdout).unwrap();
+    assert_eq!(
+        (&told["valid"], &told["failed"]),
+        (&false.into(), &"issuer".into()),
+        "{told}"
+    );
+    let users = new.json(&["user", "list"])["users"].clone();
+    let ada = users
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|user| user["preferred_username"] == "ada");
+    assert_eq!(ada.unwrap()["groups"], json!(["crew"]));
+
+    // Run again, it carries nothing twice, and leads to the end of the old tenant.
+    let third = old.json(&["rekey", "--to", to]);
+    assert_eq!(third["moved"], json!([]));
+    for name in ["app", "backup", "ada"] {
+        assert!(third["there"].as_array().unwrap().contains(&name.into()), "{third}");
+    }
+    for id in third["to_stop"].as_array().unwrap() {
+        let line = format!("quorate client suspend {} --data-dir", id.as_str().unwrap());
+        assert!(third["next"].as_str().unwrap().contains(&line), "{third}");
+        assert_eq!(
+            old.json(&["client", "suspend", id.as_str().unwrap()])["state"],
+            "logged"
+        );
+    }
+    let told = old.succeed(&["rekey", "--to", to]);
+    assert!(
+        told.contains("no client of the old tenant gets a token any more"),
+        "{told}"
+    );
+    assert!(told.contains("when the last has died, 300 s from now"), "{told}");
+    assert!(!old.quorate(&["token", "--client", "demo-service"]).status.success());
+    new.token();
+}
+
+#[test]
+fn a_tenant_does_not_move_to_itself_or_to_another_algorithm() {
+    let old = System::start();
+    let refused = |to: &str, words: &str| {
+        let output = old.quorate(&["rekey", "--to", to]);
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && told.contains(words), "{told}");
+    };
+    let own = old.layout_dir();
+    refused(own.to_str().unwrap(), "--to names another directory");
+    let mut new = old.beside();
+    new.up(&["--alg", "ES256"]);
+    refused(new.layout_dir().to_str().unwrap(), "make it with --alg EdDSA");
+}
