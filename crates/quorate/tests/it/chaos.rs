@@ -1,13 +1,15 @@
 //! Faults under load: what was acknowledged stays, what is signed is logged, and service returns by itself.
 
 use crate::{
-    lies::{SECOND_SETS, counted},
     load::{Load, Target, all_stand_in_the_log, hang, signal},
     system::System,
 };
 use quorate_rules::TokenAlg;
 use rustix::process::Signal;
 use std::time::Duration;
+
+/// The gateway's count of batches that had to be signed by a second signer set.
+pub const SECOND_SETS: &str = "quorate_second_sets_total";
 
 /// The least a batch waits for a custodian that does not answer.
 const TRIP: Duration = Duration::from_millis(400);
@@ -36,10 +38,10 @@ fn one_hung(alg: TokenAlg) {
     for number in 1u16..=4 {
         let name = format!("custodian-{number}");
         let id = system.run_file().processes[&name];
-        let sets = counted(&system, SECOND_SETS);
+        let sets = system.counted(SECOND_SETS);
         strike(&load, id, Signal::STOP);
         let during = load.p99_of_next(many / 3);
-        let settled = counted(&system, SECOND_SETS);
+        let settled = system.counted(SECOND_SETS);
         let after = load.p99_of_next(many);
         println!("{name} hung: p99 {before:?} before, {during:?} during, {after:?} after");
         recovered(before, after);

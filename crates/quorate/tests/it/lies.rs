@@ -1,6 +1,7 @@
 //! Threshold ECDSA in a running system, with a custodian that strikes or lies in a round of the test's choice.
 
 use crate::{
+    chaos::SECOND_SETS,
     fellow::{Conduct, Deed, FELLOW, Fellow, ROUNDS},
     load::{Target, access_token, all_stand_in_the_log},
     machine_path::exchange,
@@ -9,9 +10,6 @@ use crate::{
 };
 use quorate_rules::TokenAlg;
 use serde_json::{Value, json};
-
-/// The gateway's count of batches that had to be signed by a second signer set.
-pub const SECOND_SETS: &str = "quorate_second_sets_total";
 
 /// A system of ES256 tokens, one of whose custodians the test plays.
 fn played() -> (System, Fellow) {
@@ -32,24 +30,17 @@ fn all_vote(system: &System) {
     wait_for("the votes of all", || (status(system)["voting"] == 4).then_some(()));
 }
 
-/// What a gateway counts under this name.
-pub fn counted(system: &System, name: &str) -> u64 {
-    let (_, metrics) = exchange(&system.gateway, "GET", "/metrics", &[], "").unwrap();
-    let line = metrics.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
-    line.map_or(0, |value| value.parse().unwrap())
-}
-
 /// Tokens, one by one, until the custodian has done what it was told and the gateway counts more under this name; a lie in an attempt that
 /// came to nothing for another reason shows nowhere. Nobody is turned away meanwhile.
 fn until_felt(system: &System, fellow: &Fellow, conduct: Conduct, name: &str, tokens: &mut Vec<String>) -> Deed {
     let target = Target::of(system);
-    let before = counted(system, name);
+    let before = system.counted(name);
     fellow.conduct(conduct);
     for _ in 0..60 {
         let (status, body) = target.ask().unwrap();
         assert_eq!(status, 200, "{conduct:?}: {body}");
         tokens.push(access_token(&body));
-        if counted(system, name) > before {
+        if system.counted(name) > before {
             let deeds = fellow.deeds();
             fellow.conduct(Conduct::Honest);
             return *deeds.last().expect("nobody else lies or strikes");
@@ -112,7 +103,7 @@ fn a_lying_custodian_is_named_and_tokens_go_on() {
     let deed = until_felt(&system, &fellow, Conduct::Cheats, "quorate_bans_total", &mut tokens);
     let ban = json!([{ "by": deed.to, "custodian": FELLOW }]);
     assert_eq!(status(&system)["bans"], ban);
-    assert_eq!(counted(&system, "quorate_bans_total"), 1);
+    assert_eq!(system.counted("quorate_bans_total"), 1);
     let told = system.succeed(&["status"]);
     assert!(
         told.contains(&format!("custodian {} caught custodian {FELLOW} cheating", deed.to)),

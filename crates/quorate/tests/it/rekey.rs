@@ -1,6 +1,11 @@
 //! From a tenant whose keys must go to one with new keys, as `quorate rekey` leads there.
 
 use crate::system::System;
+use ed25519_dalek::{
+    SigningKey,
+    pkcs8::{EncodePrivateKey, spki::der::pem::LineEnding},
+};
+use quorate::tenant;
 use quorate_rules::TokenAlg;
 use serde_json::{Value, json};
 use std::fs;
@@ -98,6 +103,63 @@ fn a_tenant_moves_to_new_keys_step_by_step() {
     assert!(told.contains("when the last has died, 300 s from now"), "{told}");
     assert!(!old.quorate(&["token", "--client", "demo-service"]).status.success());
     new.token();
+}
+
+/// Two of two administrators decide in the new tenant.
+#[test]
+fn what_waits_for_approvals_is_not_proposed_twice() {
+    let old = System::start();
+    assert_eq!(
+        old.json(&["client", "add", "backup", "--scope", "files.read"])["state"],
+        "logged"
+    );
+    assert_eq!(old.json(&["user", "invite", "ada"])["state"], "logged");
+    let mut new = old.beside();
+    new.up(&[]);
+    let layout = new.layout();
+    let bob = layout.root().join("admin/bob.pem");
+    let key = SigningKey::from_bytes(&[7; 32]);
+    fs::write(&bob, key.to_pkcs8_pem(LineEnding::LF).unwrap().as_bytes()).unwrap();
+    let admin = tenant::read_admin_key(&layout.admin_key()).unwrap();
+    let admins = [("admin", &admin), ("bob", &key)]
+        .map(|(name, key)| format!("{name}={}", hex::encode(key.verifying_key().to_bytes())));
+    let two = [
+        "proposal", "admins", "-k", "2", "--admin", &admins[0], "--admin", &admins[1],
+    ];
+    assert_eq!(new.json(&two)["state"], "logged");
+
+    let place = new.layout_dir();
+    let to = place.to_str().unwrap();
+    let run = || old.json(&["rekey", "--to", to]);
+    // An approval is of the registry as it stands, so one is proposed after the other.
+    for (name, later) in [("backup", json!(["ada"])), ("ada", json!([]))] {
+        let first = run();
+        let [proposed] = first["moved"].as_array().unwrap().as_slice() else {
+            panic!("{first}")
+        };
+        assert_eq!((&proposed["state"], &first["later"]), (&"open".into(), &later));
+        let again = run();
+        assert_eq!(again["moved"], json!([]), "not with another secret or invitation");
+        assert_eq!(again["waiting"].as_array().unwrap().len(), 1, "{again}");
+        let waiting = &again["waiting"][0];
+        assert!(waiting["client_id"] == name || waiting["user"] == name, "{waiting}");
+        let id = proposed["proposal"].as_str().unwrap();
+        assert_eq!(waiting["proposal"], id);
+        assert!(
+            again["next"]
+                .as_str()
+                .unwrap()
+                .contains(&format!("quorate proposal approve {id}"))
+        );
+        let approved = new.json(&["proposal", "approve", id, "--admin-key", bob.to_str().unwrap()]);
+        assert_eq!(approved["state"], "logged", "{approved}");
+    }
+    let last = run();
+    assert_eq!(
+        (&last["waiting"], &last["moved"], &last["later"]),
+        (&json!([]), &json!([]), &json!([]))
+    );
+    assert!(last["there"].as_array().unwrap().contains(&"ada".into()), "{last}");
 }
 
 #[test]

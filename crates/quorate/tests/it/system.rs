@@ -1,5 +1,6 @@
 //! A system of its own for a test: `quorate up` in a temporary directory on free ports; it dies with the test.
 
+use crate::machine_path::exchange;
 use quorate::layout::{Layout, RunFile};
 use quorate_rules::TokenAlg;
 use std::io::{BufRead, BufReader, Read as _};
@@ -166,6 +167,13 @@ impl System {
 
     pub fn token(&self) -> String {
         self.succeed(&["token", "--client", "demo-service"]).trim().to_owned()
+    }
+
+    /// What the gateway counts under this name.
+    pub fn counted(&self, name: &str) -> u64 {
+        let (_, metrics) = exchange(&self.gateway, "GET", "/metrics", &[], "").expect("metrics");
+        let line = metrics.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
+        line.map_or(0, |value| value.parse().expect("a number"))
     }
 
     /// Stops everything and waits for it.
