@@ -9,6 +9,7 @@ use quorate::tenant;
 use quorate_rules::TokenAlg;
 use serde_json::{Value, json};
 use std::fs;
+use std::path::{Path, PathBuf};
 
 /// Names of what one run carried over, each logged in the new tenant.
 fn moved(report: &Value) -> Vec<&str> {
@@ -103,6 +104,60 @@ fn a_tenant_moves_to_new_keys_step_by_step() {
     assert!(told.contains("when the last has died, 300 s from now"), "{told}");
     assert!(!old.quorate(&["token", "--client", "demo-service"]).status.success());
     new.token();
+}
+
+/// Entries tiles below this directory.
+fn entries_tiles(place: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(place).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.is_dir() {
+            found.extend(entries_tiles(&entry));
+        } else {
+            found.push(entry);
+        }
+    }
+    found
+}
+
+#[test]
+fn a_site_or_gateway_that_changes_what_was_decided_moves_nobody() {
+    let old = System::start();
+    assert_eq!(
+        old.json(&["client", "add", "backup", "--scope", "files.read"])["state"],
+        "logged"
+    );
+    old.token();
+    let mut new = old.beside();
+    new.up(&[]);
+    let to = new.layout_dir();
+    let refused = |words: &str| {
+        let output = old.quorate(&["rekey", "--to", to.to_str().unwrap()]);
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && told.contains(words), "{told}");
+        let clients = new.json(&["client", "list"])["clients"].clone();
+        assert!(
+            clients
+                .as_array()
+                .unwrap()
+                .iter()
+                .all(|one| one["client_id"] != "backup")
+        );
+    };
+    // A leaf of every entries tile is changed: wherever the decision stands, it might have been that one.
+    let verified = old.json(&["verify", &old.token()]);
+    assert_eq!(verified["valid"], true, "all is published");
+    let tiles = entries_tiles(&old.layout_dir().join("gateway/public/tile/entries"));
+    let good: Vec<Vec<u8>> = tiles.iter().map(|tile| fs::read(tile).unwrap()).collect();
+    for (tile, good) in tiles.iter().zip(&good) {
+        let mut bad = good.clone();
+        *bad.last_mut().unwrap() ^= 1;
+        fs::write(tile, bad).unwrap();
+    }
+    refused("the leaves do not give the root of the checkpoint");
+    for (tile, good) in tiles.iter().zip(&good) {
+        fs::write(tile, good).unwrap();
+    }
+    assert_eq!(moved(&old.json(&["rekey", "--to", to.to_str().unwrap()])), ["backup"]);
 }
 
 /// Two of two administrators decide in the new tenant.
