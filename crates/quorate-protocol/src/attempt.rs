@@ -52,7 +52,7 @@ impl AttemptContext {
     }
 
     /// Where an envelope of this round belongs: all that its sender signs but the list.
-    fn place(&self, round: u8) -> Vec<u8> {
+    pub fn place(&self, round: u8) -> Vec<u8> {
         self.text(round, &[]).to_canonical()
     }
 

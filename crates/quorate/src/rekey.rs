@@ -79,7 +79,7 @@ fn how_to_begin(old: &TenantFile, to: &Path) -> String {
         "make the new tenant, in which the one at fault has no place, and run this again:\n  quorate up --data-dir {} --port {} \
          --alg {} --custodians {} --threshold {} --faulty {}",
         to.display(),
-        old.port.checked_add(PORTS).unwrap_or(old.port - PORTS),
+        old.port.checked_add(PORTS).unwrap_or_else(|| old.port - PORTS),
         old.token_alg,
         old.custodians,
         old.threshold,

@@ -9,10 +9,9 @@ use quorate_protocol::{
     attempt::AttemptContext,
     coordinator::{Batch, Certified, Dispute, Job, Signed},
     envelope::Envelope,
-    message::{Accusation, Commit, Committed, Outputs, OutputsText, SignedOutputs},
+    message::{Accusation, Commit, Committed, Outputs, SignedOutputs},
 };
 use quorate_rules::{Refusal, TokenAlg, cbor::Canonical};
-use quorate_tlog::hash::sha256;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
@@ -134,22 +133,6 @@ fn context(commit: &Commit, epoch: u32) -> AttemptContext {
     }
 }
 
-/// What a signer signs of a round but its list: where its envelopes belong (docs/spec/messages.md).
-fn place(commit: &Commit, epoch: u32) -> Vec<u8> {
-    let context = context(commit, epoch);
-    let text = OutputsText {
-        origin: context.origin,
-        epoch: context.epoch,
-        view: context.view,
-        head: context.head,
-        attempt: context.attempt,
-        signers: context.signers,
-        round: commit.round,
-        list: sha256(&[]),
-    };
-    text.to_canonical()
-}
-
 /// Custodian 2 seals something else to custodian 1 in this round, and signs that.
 fn lie(four: &mut Four<'_>, message: &mut Commit, change: impl Fn(&mut Vec<u8>)) {
     lie_at(four, message, 1, change);
@@ -164,12 +147,19 @@ fn lie_at(four: &mut Four<'_>, message: &mut Commit, epoch: u32, change: impl Fn
         .position(|envelope| envelope.from == 2)
         .unwrap();
     let mut plain = message.envelopes[honest]
-        .open(&key, &place(message, 1))
+        .open(&key, &context(message, 1).place(message.round))
         .unwrap()
         .to_vec();
     change(&mut plain);
     let committee = &four.parties.committee;
-    let false_one = Envelope::seal(committee, (2, 1), &place(message, epoch), &plain, &mut four.rng).unwrap();
+    let false_one = Envelope::seal(
+        committee,
+        (2, 1),
+        &context(message, epoch).place(message.round),
+        &plain,
+        &mut four.rng,
+    )
+    .unwrap();
     let list = message.lists.iter().position(|list| list.custodian == 2).unwrap();
     let mut outputs = Outputs::from_canonical(&message.lists[list].list).unwrap();
     let named = outputs.enclosed.iter_mut().find(|enclosed| enclosed.to == 1).unwrap();

@@ -17,8 +17,8 @@ use quorate_protocol::{
     custodian::{Custodian, Switches},
     envelope::Envelope,
     message::{
-        AskPeer, Commit, Committed, EnterView, Follow, Hello, Join, NewView, Outputs, OutputsText, SignedNewView,
-        SignedOutputs, SignedPropose, Standing, Status, Voted,
+        AskPeer, Commit, Committed, EnterView, Follow, Hello, Join, NewView, Outputs, SignedNewView, SignedOutputs,
+        SignedPropose, Standing, Status, Voted,
     },
     signed::Statement,
     step::Step,
@@ -615,17 +615,7 @@ impl Simulator {
         envelopes: &mut [Envelope],
     ) {
         let founded = self.founded;
-        let place = OutputsText {
-            origin: context.origin.clone(),
-            epoch: context.epoch,
-            view: context.view,
-            head: context.head,
-            attempt: context.attempt,
-            signers: context.signers.clone(),
-            round,
-            list: sha256(&[]),
-        }
-        .to_canonical();
+        let place = context.place(round);
         let chosen = self.rng.below(envelopes.len());
         let envelope = &mut envelopes[chosen];
         let to = envelope.to;

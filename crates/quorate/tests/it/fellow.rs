@@ -21,12 +21,9 @@ use quorate_protocol::{
     attempt::AttemptContext,
     custodian::Peer,
     envelope::{Envelope, EnvelopeKey},
-    message::{
-        Commit, Committed, MAX_MESSAGE, Outputs, OutputsText, Purpose, SignedOutputs, SignedPropose, Voted, path,
-    },
+    message::{Commit, Committed, MAX_MESSAGE, Outputs, Purpose, SignedOutputs, SignedPropose, Voted, path},
 };
 use quorate_rules::cbor::Canonical;
-use quorate_tlog::hash::sha256;
 use rand_core::OsRng;
 use rustix::process::Signal;
 use std::convert::Infallible;
@@ -228,22 +225,6 @@ impl Round {
         let other = *context.signers.iter().find(|signer| **signer != FELLOW)?;
         Some(Self { number, context, other })
     }
-
-    /// All that a signer signs of a round but its list: the place of its envelopes (docs/spec/messages.md).
-    fn place(&self) -> Vec<u8> {
-        let context = self.context.clone();
-        let text = OutputsText {
-            origin: context.origin,
-            epoch: context.epoch,
-            view: context.view,
-            head: context.head,
-            attempt: context.attempt,
-            signers: context.signers,
-            round: self.number,
-            list: sha256(&[]),
-        };
-        text.to_canonical()
-    }
 }
 
 impl Shared {
@@ -317,7 +298,7 @@ impl Shared {
             let envelope = envelopes.iter_mut().find(|envelope| envelope.to == round.other)?;
             let key = files::read_key(&self.layout.custodian(round.other).join("envelope.key")).unwrap();
             let key = EnvelopeKey::from_bytes(*key);
-            let mut plain = envelope.open(&key, &round.place())?.to_vec();
+            let mut plain = envelope.open(&key, &round.context.place(round.number))?.to_vec();
             if conduct == Conduct::Cheats {
                 // Inside what the oblivious transfers carry: past the names and the points, before the salt.
                 let middle = plain.len() / 2;
@@ -326,7 +307,13 @@ impl Shared {
                 plain.clear();
             }
             let parties = (FELLOW, round.other);
-            *envelope = Envelope::seal(&self.committee, parties, &round.place(), &plain, &mut OsRng)?;
+            *envelope = Envelope::seal(
+                &self.committee,
+                parties,
+                &round.context.place(round.number),
+                &plain,
+                &mut OsRng,
+            )?;
             let mut named = outputs.enclosed.iter_mut();
             *named.find(|enclosed| enclosed.to == round.other)? = envelope.enclosed();
         }

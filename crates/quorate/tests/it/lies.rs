@@ -40,10 +40,10 @@ fn until_felt(system: &System, fellow: &Fellow, conduct: Conduct, name: &str, to
         let (status, body) = target.ask().unwrap();
         assert_eq!(status, 200, "{conduct:?}: {body}");
         tokens.push(access_token(&body));
-        if system.counted(name) > before {
-            let deeds = fellow.deeds();
+        let deed = fellow.deeds().last().copied();
+        if let Some(deed) = deed.filter(|_| system.counted(name) > before) {
             fellow.conduct(Conduct::Honest);
-            return *deeds.last().expect("nobody else lies or strikes");
+            return deed;
         }
     }
     let done = fellow.deeds().len();

@@ -120,7 +120,7 @@ fn entries_tiles(place: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn a_site_or_gateway_that_changes_what_was_decided_moves_nobody() {
+fn a_site_that_changes_a_leaf_moves_nobody() {
     let old = System::start();
     assert_eq!(
         old.json(&["client", "add", "backup", "--scope", "files.read"])["state"],
